@@ -1,0 +1,36 @@
+# Everything happens in a .venv of the project's own; Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help demo test soak lint bench clean
+
+help:  ## show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt exporter/version.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip setuptools
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[fast,zstd]' --group test --group lint
+	@touch $@
+
+demo: $(STAMP)  ## see it work: sandbox, export, kill, resume, verify, in 20 seconds
+	@$(BIN)/zexport demo
+
+test: $(STAMP)  ## the whole suite
+	$(BIN)/python -m pytest
+
+soak: $(STAMP)  ## the long campaigns: 200 kills
+	$(BIN)/python -m pytest -m soak -o addopts= --timeout 3000
+
+lint: $(STAMP)  ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## measure the CPU, memory and start-up ratios
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what was made here
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis zexport-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

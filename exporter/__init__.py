@@ -1,0 +1,106 @@
+"""Every user out of a Zendesk account: at the whole rate limit, resumable at any instant, provably complete.
+
+As a library:
+
+```python
+import anyio
+import exporter
+
+async def main():
+    account = exporter.load_account("acme")                  # credentials from the environment
+    await exporter.export_users(account, "users.ndjson")     # files, resumable, with a manifest
+    async with exporter.stream_users(account) as users:      # or user by user
+        async for user in users:
+            print(user.id, len(user.line))
+
+anyio.run(main)
+```
+
+Names are imported when they are first used: `zexport --help` has no use for an HTTP client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exporter.account import Account, ApiToken, OAuthToken, Secret, load_account
+    from exporter.engine import Limits
+    from exporter.errors import (
+        AuthError,
+        ClosedPipeError,
+        ContractError,
+        ExportError,
+        IncompleteError,
+        LedgerError,
+        LockedError,
+        NetworkError,
+        OutputError,
+        UsageError,
+    )
+    from exporter.events import Event, Finished, Held, Observer, Progress, Retrying, RoleProgress, Started
+    from exporter.export import Options
+    from exporter.library import export_users, stream_users
+    from exporter.manifest import Verified, verify
+    from exporter.model import Item, Pagination, Query, Role, Sideload
+    from exporter.version import VERSION as __version__  # noqa: N811
+
+_HOMES = {
+    "account": "Account ApiToken OAuthToken Secret load_account",
+    "engine": "Limits",
+    "errors": "AuthError ClosedPipeError ContractError ExportError IncompleteError LedgerError LockedError "
+    "NetworkError OutputError UsageError",
+    "events": "Event Finished Held Observer Progress Retrying RoleProgress Started",
+    "export": "Options",
+    "library": "export_users stream_users",
+    "manifest": "Verified verify",
+    "model": "Item Pagination Query Role Sideload",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()} | {"__version__": "version"}
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "AuthError",
+    "ClosedPipeError",
+    "ContractError",
+    "Event",
+    "ExportError",
+    "Finished",
+    "Held",
+    "IncompleteError",
+    "Item",
+    "LedgerError",
+    "Limits",
+    "LockedError",
+    "NetworkError",
+    "OAuthToken",
+    "Observer",
+    "Options",
+    "OutputError",
+    "Pagination",
+    "Progress",
+    "Query",
+    "Retrying",
+    "Role",
+    "RoleProgress",
+    "Secret",
+    "Sideload",
+    "Started",
+    "UsageError",
+    "Verified",
+    "__version__",
+    "export_users",
+    "load_account",
+    "stream_users",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = import_module(f"exporter.{_HOME[name]}")
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(home, "VERSION" if name == "__version__" else name)

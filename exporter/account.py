@@ -1,0 +1,160 @@
+"""Which account, and how to authenticate to it: reading and checking only, nothing is sent from here."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from exporter.errors import UsageError
+
+_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)  # one DNS label (RFC 1035)
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
+_FORMS = "Write acme, acme.zendesk.com, https://acme.zendesk.com or, for a sandbox, http://127.0.0.1:PORT."
+
+
+class Secret:
+    """A text that shows itself to nobody: `repr`, `str` and format give `***`; `reveal()` is the one way in.
+
+    :raises UsageError: if it is empty or holds anything but printable ASCII: such a token can't be right, and a line
+        break in it would end the header it is sent in.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        text = text.strip()
+        if not text or not text.isascii() or not text.isprintable():
+            raise UsageError("the token is empty or holds characters no token has")
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not to be stored")
+
+    def reveal(self) -> str:
+        """Return the text itself, for the request's header only."""
+        return self._text
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """An API token and the e-mail address of its user: Basic authentication as `email/token:TOKEN` (documented)."""
+
+    email: str
+    token: Secret
+
+    def header(self) -> str:
+        """Return the value of the Authorization header."""
+        return "Basic " + b64encode(f"{self.email}/token:{self.token.reveal()}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthToken:
+    """An OAuth access token with the scope `read` or `users:read` (documented)."""
+
+    token: Secret
+
+    def header(self) -> str:
+        """Return the value of the Authorization header."""
+        return f"Bearer {self.token.reveal()}"
+
+
+Credentials = ApiToken | OAuthToken
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account: its origin and how to authenticate to it.
+
+    :param origin: scheme, host and port without a path, `https://acme.zendesk.com`.
+    :param credentials: None only for a sandbox on loopback.
+    """
+
+    origin: str
+    credentials: Credentials | None = None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the account is a sandbox on this machine."""
+        return self.origin.startswith("http://")
+
+    @property
+    def name(self) -> str:
+        """A short name for people and for files: `acme`, or `127.0.0.1-8080`."""
+        host = urlsplit(self.origin).netloc
+        return re.sub(r"[^a-z0-9.-]+", "-", host.removesuffix(".zendesk.com")).strip("-")
+
+
+def load_account(text: str, environ: Mapping[str, str] = os.environ, *, token: str | None = None) -> Account:
+    """Read an account's address, and its credentials out of the environment.
+
+    `ZENDESK_OAUTH_TOKEN`, or `ZENDESK_EMAIL` and `ZENDESK_API_TOKEN`. A sandbox on loopback needs none.
+
+    :param token: a token from elsewhere, in place of the variable: an API token if `ZENDESK_EMAIL` is set, else OAuth.
+    :raises UsageError: if the address makes no sense, or credentials are missing.
+    """
+    origin = parse_origin(text)
+    email = environ.get("ZENDESK_EMAIL", "").strip()
+    oauth, api = environ.get("ZENDESK_OAUTH_TOKEN", ""), environ.get("ZENDESK_API_TOKEN", "")
+    if token is not None:
+        oauth, api = ("", token) if email else (token, "")
+    if oauth and api:
+        raise UsageError(
+            "ZENDESK_OAUTH_TOKEN and ZENDESK_API_TOKEN are both set", hint="Unset the one that is not meant."
+        )
+    if oauth:
+        return Account(origin, OAuthToken(Secret(oauth)))
+    if api and not email:
+        raise UsageError("ZENDESK_API_TOKEN is set, but not ZENDESK_EMAIL", hint="An API token goes with its user.")
+    if api:
+        if not email.isprintable() or ":" in email:
+            raise UsageError("ZENDESK_EMAIL is no e-mail address")
+        return Account(origin, ApiToken(email, Secret(api)))
+    account = Account(origin)
+    if not account.loopback:
+        raise UsageError(
+            f"there are no credentials for {origin}",
+            hint="Set ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or give --token-file.",
+        )
+    return account
+
+
+def parse_origin(text: str) -> str:
+    """Read what a person writes for an account.
+
+    :raises UsageError: for anything that is not the address of one, or plain HTTP to anywhere but loopback.
+    """
+    text = text.strip()
+    if _SUBDOMAIN.fullmatch(text):
+        return f"https://{text.lower()}.zendesk.com"
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as exc:
+        raise UsageError(f"{text!r} is no address of an account", hint=_FORMS) from exc
+    odd = parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment
+    suffix = f":{port}" if port is not None else ""
+    if not odd and parts.scheme == "https" and _HOST.fullmatch(host):
+        return f"https://{host}{suffix}"
+    if not odd and parts.scheme in ("http", "https") and _is_loopback(host):
+        literal = f"[{host}]" if ":" in host else host
+        return f"{parts.scheme}://{literal}{suffix}"
+    if parts.scheme == "http":
+        raise UsageError("plain HTTP is for a sandbox on loopback only; credentials travel over TLS", hint=_FORMS)
+    raise UsageError(f"{text!r} is no address of an account", hint=_FORMS)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,73 @@
+"""argv in, exit code out. Nothing heavy is imported before a command is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from exporter.version import VERSION
+
+_EXAMPLES = """\
+examples:
+  zexport demo                                 see it work, in 20 seconds, without an account
+  zexport run acme                             every user of acme.zendesk.com into ./acme-users/
+  zexport run acme -o users.ndjson.gz          into one file, compressed; run it again to resume
+  zexport run acme -o - | jq -r .email         into a pipe
+  zexport run acme --role agent --role admin   only these
+  zexport estimate acme                        how many users, how many minutes; writes nothing
+  zexport status acme-users                    how far it is
+  zexport verify acme-users                    prove the files against the manifest
+
+credentials, from the environment:
+  ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or --token-file FILE
+
+exit codes:
+  0 complete         5 network, run again     10 the ledger is of another export
+  2 usage            6 disk                   11 another run is at work
+  3 finished, but    7 server broke its       130, 143 stopped by a signal, run again
+    not everything     contract               141 the reader closed the pipe, run again
+  4 credentials      8 --max-…, run again     1 a bug
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    from exporter.cli import arguments, sandbox
+
+    parser = argparse.ArgumentParser(
+        prog="zexport",
+        description="Every user out of a Zendesk account: at the whole rate limit, resumable at any instant,\n"
+        "provably complete.\n\n" + _EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="zexport COMMAND …",
+    )
+    parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    arguments.add_parsers(commands)
+    sandbox.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its exit code."""
+    args = _parser().parse_args(argv)
+    from exporter.errors import ExportError, UsageError
+
+    try:
+        return int(args.run(args))
+    except UsageError as exc:
+        from exporter.cli.clean import clean
+
+        print(f"zexport: {clean(str(exc))}", file=sys.stderr)
+        if exc.hint:
+            print(exc.hint, file=sys.stderr)
+        return exc.exit_code
+    except ExportError as exc:
+        from exporter.cli.summary import error_text
+
+        print(error_text(exc, finished_users=None, command=None), file=sys.stderr)
+        return exc.exit_code
+    except BrokenPipeError:
+        return 141
+    except KeyboardInterrupt:
+        return 130

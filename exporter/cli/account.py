@@ -1,0 +1,32 @@
+"""The account a command line names, with the credentials it points at."""
+
+from __future__ import annotations
+
+import argparse
+import stat
+import sys
+from pathlib import Path
+
+from exporter.account import Account, load_account
+from exporter.errors import UsageError
+
+
+def account_from(args: argparse.Namespace) -> Account:
+    """Read the account and its credentials.
+
+    :raises UsageError: if the address makes no sense, or credentials are missing or can't be read.
+    """
+    token = None if args.token_file is None else _read_token(args.token_file)
+    return load_account(args.account, token=token)
+
+
+def _read_token(name: str) -> str:
+    if name == "-":
+        return sys.stdin.readline()
+    path = Path(name)
+    try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            print(f"zexport: others can read {name}: chmod 600 it", file=sys.stderr)
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"the token file {name} can't be read ({getattr(exc, 'strerror', None) or exc})") from exc

@@ -1,0 +1,153 @@
+"""The flags of every command but `sandbox`."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from typing import Any
+
+from exporter.destination import Compression
+from exporter.model import MAX_PAGE_SIZE, OFFSET_LIMIT, Pagination, Role, Sideload
+
+_ACCOUNT = "acme, acme.zendesk.com, https://acme.zendesk.com, or a sandbox at http://127.0.0.1:PORT"
+_PROGRESS = ("auto", "bar", "json", "off")
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    _add_run(commands)
+    status = _add(commands, "status", "how far, how fast, what is left", "zexport status acme-users")
+    status.add_argument("destination", metavar="DEST", help="a folder, a file, or the --ledger of an export to stdout")
+    verify = _add(commands, "verify", "prove the files against the manifest", "zexport verify acme-users")
+    verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to")
+    estimate = _add(
+        commands,
+        "estimate",
+        "users by role, pages, minutes at this account's rate; writes nothing",
+        "zexport estimate acme\n  zexport estimate acme --role agent --share 0.5",
+    )
+    estimate.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    _add_query(estimate)
+    _add_rate(estimate)
+    _add_token(estimate)
+    _add(
+        commands,
+        "demo",
+        "sandbox + run, killed half-way, run again, verified: the promises in 20 seconds",
+        "zexport demo",
+    )
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _add(
+        commands,
+        "run",
+        "export; run again to resume; nothing to do if complete",
+        "zexport run acme                       into ./acme-users/, one file a role\n"
+        "  zexport run acme -o users.ndjson       into one file\n"
+        "  zexport run acme -o - | jq -r .email   into a pipe\n"
+        "  zexport run acme -o - --ledger l.db    into a pipe, resumable\n"
+        "  zexport run acme --include organizations,groups --compress zstd",
+    )
+    run.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    run.add_argument(
+        "-o",
+        "--output",
+        metavar="DEST",
+        help="a folder (default: ./ACCOUNT-users/), one file (.ndjson or .jsonl, then .gz or .zst), or - for stdout",
+    )
+    run.add_argument("--ledger", metavar="FILE", help="makes an export to stdout resumable")
+    _add_query(run)
+    run.add_argument(
+        "--sort", metavar="F", help="as in the API, name or -created_at: each role in that order, and slower"
+    )
+    run.add_argument("--external-id", metavar="ID", help="only the user with this external id")
+    run.add_argument("--include", metavar="A,B", type=_sideloads, default=(), help=f"sideloads: {', '.join(Sideload)}")
+    run.add_argument("--page-size", metavar="N", type=int, default=MAX_PAGE_SIZE, help="users a request (default 100)")
+    run.add_argument(
+        "--pagination",
+        choices=list(map(str, Pagination)),
+        default="cursor",
+        help=f"offset: the traditional form, at most {OFFSET_LIMIT:,} users of a role (default cursor)",
+    )
+    _add_rate(run)
+    run.add_argument(
+        "--patience", metavar="S", type=_positive, default=None, help="seconds without success (default 900)"
+    )
+    run.add_argument("--max-users", metavar="N", type=_count, help="stop after so many users, resumable, exit 8")
+    run.add_argument(
+        "--max-duration", metavar="S", type=_positive, help="stop after so many seconds, resumable, exit 8"
+    )
+    run.add_argument("--compress", choices=list(map(str, Compression)), help="for a folder (default none)")
+    run.add_argument("--restart", action="store_true", help="forget what is there and begin anew")
+    run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
+    run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    run.add_argument("-v", "--verbose", action="store_true", help="with a traceback for every error")
+    _add_token(run)
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, examples: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.\n\nexamples:\n  {examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=lambda args: import_module(f"exporter.cli.{name}").main(args))
+    return parser
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--role", metavar="R", action="append", choices=list(map(str, Role)), help="end-user, agent or admin; repeat"
+    )
+    parser.add_argument("--permission-set", metavar="ID", type=int, help="only users with this custom role")
+
+
+def _add_rate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rate", metavar="N", type=_positive, help="requests a minute, whatever the account allows")
+    parser.add_argument(
+        "--share", metavar="F", type=_share, default=0.95, help="share of the account's limit (default 0.95)"
+    )
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token-file", metavar="FILE", help="read the token from a file, - for stdin")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
+    return value
+
+
+def _sideloads(text: str) -> tuple[Sideload, ...]:
+    try:
+        return tuple(Sideload(name.strip()) for name in text.split(","))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"knows {', '.join(Sideload)}, not {text}") from exc
+
+
+def query_fields(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a `Query` that `run` and `estimate` share."""
+    return {
+        "roles": tuple(map(Role, args.role)) if args.role else tuple(Role),
+        "permission_set": args.permission_set,
+    }

@@ -1,0 +1,22 @@
+"""The event loop: uvloop where it is installed, asyncio's own where it isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+def run_loop(function: Callable[..., Awaitable[T]], *args: object) -> T:
+    """Run a coroutine function to its end."""
+    options: dict[str, Any] = {}
+    try:
+        import uvloop
+    except ImportError:  # the extra `fast`
+        pass
+    else:
+        options["loop_factory"] = uvloop.new_event_loop
+    return anyio.run(function, *args, backend_options=options)

@@ -1,0 +1,140 @@
+"""`zexport run`: wires an export to signals, to a view and to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import traceback
+
+import anyio
+from anyio.abc import TaskStatus
+
+from exporter.cli.account import account_from
+from exporter.cli.arguments import query_fields
+from exporter.cli.clean import clean
+from exporter.cli.loop import run_loop
+from exporter.cli.summary import error_text, exit_code, flatten, summary
+from exporter.cli.terminal import View, make_view
+from exporter.client import PATIENCE
+from exporter.destination import Compression, parse_destination
+from exporter.engine import Limits
+from exporter.errors import UsageError
+from exporter.events import Event, Failed, Finished, Progress, Started
+from exporter.export import Export, Options
+from exporter.model import Pagination, Query
+
+BUG, INCOMPLETE, STOPPED_BY_LIMIT, READER_GONE = 1, 3, 8, 141
+
+
+def main(args: argparse.Namespace) -> int:
+    """Export, and return the exit code."""
+    account = account_from(args)
+    query = _query(args)
+    destination = parse_destination(
+        args.output if args.output is not None else f"{account.name}-users",
+        compression=Compression(args.compress) if args.compress else None,
+        ledger=args.ledger,
+    )
+    if destination.stdout and query.include:
+        raise UsageError("sideloads go to files of their own: name a folder or a file, not stdout")
+    options = Options(
+        rate=args.rate,
+        share=args.share,
+        patience=args.patience or PATIENCE,
+        limits=Limits(args.max_users, args.max_duration),
+        restart=args.restart,
+    )
+    view = make_view(args.progress, args.quiet, sys.stderr)
+    users = _LastKnown()
+
+    def observe(event: Event) -> None:
+        users(event)
+        view(event)
+
+    export = Export(account, destination, query, options, observe)
+    again = _command()
+    try:
+        with view:
+            signalled, finished = run_loop(_run, export)
+    except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
+        return _failed(exc, args, view, users.count, again)
+    if not args.quiet and args.progress != "json":
+        print(summary(finished, account=account.name, destination=destination.text, command=again), file=sys.stderr)
+    return _code(signalled, finished)
+
+
+async def _run(export: Export) -> tuple[int, Finished]:
+    """Run an export under signals; return the signal that stopped it, or 0."""
+    signalled = 0
+
+    async def listen(*, task_status: TaskStatus[None]) -> None:
+        nonlocal signalled
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for received in signals:
+                if signalled:
+                    os._exit(128 + received)
+                signalled = received
+                export.stop(received.name)
+
+    async with anyio.create_task_group() as group:
+        await group.start(listen)
+        finished = await export.run()
+        group.cancel_scope.cancel()
+    return signalled, finished
+
+
+def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | None, again: str) -> int:
+    code = exit_code(exc)
+    text = error_text(exc, finished_users=users, command=again)
+    if args.progress == "json" and not args.quiet:
+        first = flatten(exc)[0]
+        view(Failed(clean(str(first)), clean(getattr(first, "hint", "")), code))
+    elif code != READER_GONE or args.verbose:  # `| head` is no failure, and nobody wants to be told of it
+        print(text, file=sys.stderr)
+    if args.verbose or code == BUG:
+        traceback.print_exception(exc, file=sys.stderr)
+    return code
+
+
+def _code(signalled: int, finished: Finished) -> int:
+    if finished.complete:
+        return 0
+    if finished.missing:
+        return INCOMPLETE
+    return 128 + signalled if signalled else STOPPED_BY_LIMIT
+
+
+def _query(args: argparse.Namespace) -> Query:
+    try:
+        return Query(
+            **query_fields(args),
+            external_id=args.external_id,
+            include=args.include,
+            sort=args.sort,
+            page_size=args.page_size,
+            pagination=Pagination(args.pagination),
+        )
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+
+
+def _command() -> str:
+    """Return the command to go on with: this one, but for what would begin anew."""
+    return shlex.join(["zexport", *(word for word in sys.argv[1:] if word != "--restart")])
+
+
+class _LastKnown:
+    """Remembers how many users are written, for the words after an error."""
+
+    def __init__(self) -> None:
+        self.count: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.count = event.resumed
+        elif isinstance(event, Progress):
+            self.count = event.users

@@ -1,0 +1,30 @@
+"""`zexport verify`: proves files against their manifest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from exporter.cli.clean import clean
+from exporter.destination import parse_destination
+from exporter.errors import IncompleteError
+from exporter.manifest import verify
+
+SHOWN = 20
+"""Differences shown: more say no more."""
+
+
+def main(args: argparse.Namespace) -> int:
+    """Verify, print what was proved or what differs, and return the exit code."""
+    found = verify(parse_destination(args.destination))
+    for problem in found.problems[:SHOWN]:
+        print(f"zexport: {clean(problem)}", file=sys.stderr)
+    if len(found.problems) > SHOWN:
+        print(f"zexport: and {len(found.problems) - SHOWN} more", file=sys.stderr)
+    if found.problems:
+        return IncompleteError.exit_code
+    print(
+        f"verified: {found.users:,} users in {found.files} files, {found.bytes:,} bytes: "
+        "every size, SHA-256, line and id as in the manifest, no id twice"
+    )
+    return 0

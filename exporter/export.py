@@ -1,0 +1,237 @@
+"""One export, wired up: lock, ledger, sink, client, engine, manifest. Library and command line both come here."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio.to_thread
+
+from exporter import manifest, store
+from exporter.account import Account
+from exporter.client import PATIENCE, Client, open_client
+from exporter.destination import Destination
+from exporter.engine import Engine, Limits
+from exporter.errors import LedgerError
+from exporter.events import Finished, Observer, Started, ignore
+from exporter.ledger import Ledger
+from exporter.meter import Meter
+from exporter.model import Query, Role, Sideload
+from exporter.pace import Pace
+from exporter.sinks import Sink
+from exporter.sinks.files import FileSink
+from exporter.sinks.stdout import StdoutSink
+from exporter.version import VERSION
+
+REPORT_EVERY = 1.0
+"""Seconds between notes of a run's figures in the ledger, for `status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an export is run; nothing here changes what is exported.
+
+    :param rate: requests a minute; None takes the account's own limit × `share`.
+    :param share: how much of the account's limit is ours, 0–1.
+    :param patience: seconds without success after which to give up.
+    :param limits: where to stop early.
+    :param restart: forget what is there, and begin anew.
+    """
+
+    rate: float | None = None
+    share: float = 0.95
+    patience: float = PATIENCE
+    limits: Limits = field(default_factory=Limits)
+    restart: bool = False
+
+
+class Export:
+    """One export of one query into one destination.
+
+    `run` it once; `stop` it from wherever the loop runs, a signal handler for one.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        destination: Destination,
+        query: Query,
+        options: Options,
+        observer: Observer = ignore,
+        sink: Sink | None = None,
+    ) -> None:
+        self._account, self._destination, self._query = account, destination, query
+        self._options, self._observe = options, observer
+        self._sink = sink or (StdoutSink() if destination.stdout else FileSink(destination, query))
+        self._engine: Engine | None = None
+        self._stopped = ""
+
+    def stop(self, why: str) -> None:
+        """Ask for nothing more, write what is in hand, save positions: `run` returns within 10 seconds."""
+        self._stopped = why
+        if self._engine is not None:
+            self._engine.stop(why)
+
+    async def run(self) -> Finished:
+        """Export until everything is written, or something ends it before; run again, it goes on.
+
+        :raises ExportError: what ended it, alone or in an ExceptionGroup; everything written stays valid.
+        """
+        with store.locked(self._destination):
+            self._prepare()
+            belongs_to = store.identity(self._account, self._query, self._destination)
+            roles = tuple(role.value for role in self._query.roles)
+            with store.open_ledger(self._destination.ledger, belongs_to, roles) as ledger:
+                if "complete" in ledger.about():
+                    return self._already(ledger)
+                return await self._run(ledger)
+
+    def _prepare(self) -> None:
+        path, manifest_path = self._destination.ledger, self._destination.manifest
+        there = [*self._sink.existing(), *([manifest_path] if manifest_path and manifest_path.exists() else [])]
+        if self._options.restart:
+            self._sink.remove()
+            for each in (manifest_path, path):
+                if each is not None:
+                    store.remove(each)
+        elif there and path is not None and not path.exists():
+            raise LedgerError(f"{there[0]} is there already, and no ledger says where it comes from")
+
+    async def _run(self, ledger: Ledger) -> Finished:
+        run = ledger.start_run(_now())
+        recovered = ledger.recover(self._sink.whole_units)
+        with closing(self._sink):
+            self._sink.open(recovered.sizes)
+            ledger.adopt(recovered)
+            meter = Meter(self._query.roles)
+            for _, role, position in ledger.ranges():
+                meter.roles[role].users += position.users
+                meter.roles[role].finished = position.finished
+            resumed = sum(each.users for each in meter.roles.values())
+            self._observe(Started(self._account.origin, self._destination.text, run, resumed))
+            pace = Pace(self._options.rate, self._options.share)
+            async with open_client(
+                self._account, pace, patience=self._options.patience, observer=self._observe
+            ) as client:
+                reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
+                self._engine = Engine(
+                    client, self._query, ledger, self._sink, meter, self._options.limits, reporter.report
+                )
+                if self._stopped:
+                    self._engine.stop(self._stopped)
+                ended = "error"
+                try:
+                    finished = await self._engine.run()
+                    ended = "complete" if finished else self._engine.stopped
+                finally:
+                    reporter.save(ended)
+            if finished:
+                await anyio.to_thread.run_sync(self._seal, self._facts(ledger))
+                ledger.note("complete", _now())
+            return self._outcome(ledger, meter.seconds, meter.written, self._engine.stopped)
+
+    def _facts(self, ledger: Ledger) -> dict[str, Any]:
+        """Gather the manifest, all but what is read back from the files."""
+        totals = ledger.totals()
+        about, counts = ledger.about(), ledger.files()
+        return {
+            "complete": "missing" not in about,
+            "account": self._account.origin,
+            "query": self._query.describe(),
+            "users": totals.users,
+            "roles": {role.value: users for role, users in totals.roles.items()},
+            "files": [
+                {
+                    "path": name,
+                    "kind": content.value if isinstance(content, Sideload) else "users",
+                    "role": content.value if isinstance(content, Role) else None,
+                    "users": 0 if isinstance(content, Sideload) else counts.get(name, (0, 0))[1],
+                    "records": counts.get(name, (0, 0))[1],
+                    "bytes": counts.get(name, (0, 0))[0],
+                    "sha256": None,
+                }
+                for name, content in self._destination.files(self._query).items()
+            ],
+            "requests": totals.requests,
+            "retries": totals.retries,
+            "resumes": totals.runs - 1,
+            "sweep": {"ran": False},
+            "warnings": ledger.warnings(),
+            "started_at": totals.started_at,
+            "finished_at": _now(),
+            "zexport": VERSION,
+        }
+
+    def _seal(self, facts: dict[str, Any]) -> None:
+        """Read the files back, and write the manifest. In a thread: it reads all that was written."""
+        if self._destination.manifest is None:
+            return
+        for entry in facts["files"]:
+            if not self._destination.stdout:
+                entry.update(manifest.describe_file(self._destination.folder / entry["path"]))
+        manifest.write(self._destination.manifest, facts)
+
+    def _already(self, ledger: Ledger) -> Finished:
+        totals = ledger.totals()
+        self._observe(Started(self._account.origin, self._destination.text, totals.runs, totals.users))
+        return self._outcome(ledger, 0.0, 0, "")
+
+    def _outcome(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
+        totals = ledger.totals()
+        about = ledger.about()
+        meter = Meter(self._query.roles)
+        for _, role, position in ledger.ranges():
+            meter.add(role, position.users)
+            meter.roles[role].finished = position.finished
+        names = self._destination.files(self._query)
+        folder = self._destination.folder
+        finished = Finished(
+            complete="complete" in about and "missing" not in about,
+            missing=about.get("missing", "") if "complete" in about else "",
+            stopped="" if "complete" in about else stopped,
+            users=totals.users,
+            written=written,
+            bytes=sum(size for size, _ in ledger.files().values()),
+            seconds=seconds,
+            requests=totals.requests,
+            retries=totals.retries,
+            resumes=totals.runs - 1,
+            roles=meter.role_progress(),
+            files=tuple(str(folder / name) for name in names if not self._destination.stdout),
+            warnings=tuple(ledger.warnings()),
+        )
+        self._observe(finished)
+        return finished
+
+
+class _Reporter:
+    """Tells the observer how far things are, and the ledger what this run has done."""
+
+    def __init__(self, ledger: Ledger, run: int, meter: Meter, client: Client, pace: Pace, observer: Observer) -> None:
+        self._ledger, self._run, self._meter = ledger, run, meter
+        self._client, self._pace, self._observe = client, pace, observer
+        self._saved = 0.0
+
+    def report(self) -> None:
+        statistics = self._client.statistics()
+        self._observe(self._meter.progress(statistics.requests, statistics.retries, self._pace.statistics()))
+        if self._meter.seconds >= self._saved + REPORT_EVERY:
+            self.save("")
+            self._saved = self._meter.seconds
+
+    def save(self, ended: str) -> None:
+        statistics = self._client.statistics()
+        self._ledger.update_run(
+            self._run,
+            seconds=self._meter.seconds,
+            written=self._meter.written,
+            requests=statistics.requests,
+            retries=statistics.retries,
+            ended=ended,
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,92 @@
+"""What is done to a user's bytes between the response and the line: as little as possible (P7).
+
+A user goes through untouched, except that an item cursor put into it because we asked is cut out, that it stands on one
+physical line, and that it is valid UTF-8. These are pure functions of bytes; `wire` decides when they are needed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import orjson
+
+MENDED = rb"\uFfFd"
+"""U+FFFD, spelt so that our replacements can be told from any the server sent: nobody else writes it in mixed case."""
+
+_ESCAPED = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates: fine
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # a surrogate on its own: no such character
+    rb"|.)",
+    re.DOTALL,
+)
+_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
+_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+', re.DOTALL)
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def one_line(raw: bytes) -> bytes:
+    """Take the white space between tokens away, and with it every line break."""
+    return _STRING_OR_SPACE.sub(lambda found: found[1] or b"", raw)
+
+
+def mend(body: bytes) -> bytes:
+    """Make JSON of a body that a strict parser refuses for its text, and keep all else as it is.
+
+    Bytes that are no UTF-8 and surrogates without their other half become U+FFFD, spelt as `MENDED`. Control characters
+    that stand raw in a string are escaped, which changes no value.
+    """
+    text = body.decode("utf-8", "surrogateescape")
+    body = _NOT_UTF8.sub(MENDED.decode(), text).encode()
+    body = _ESCAPED.sub(lambda found: MENDED if found[1] else found[0], body)
+    return _STRING_OR_SPACE.sub(_escape_controls, body)
+
+
+def _escape_controls(found: re.Match[bytes]) -> bytes:
+    if not found[1]:
+        return found[0]
+    return _CONTROL.sub(lambda control: b"\\u%04x" % ord(control[0]), found[1])
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Tell whether the bytes are valid UTF-8, without a copy where they are ASCII (the usual case)."""
+    if raw.isascii():
+        return True
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def cut(raw: bytes, path: tuple[str, ...], cursor: str) -> bytes:
+    """Take the item cursor at `path` out of a user, and the objects that held nothing else.
+
+    The member is found by its own bytes: it can't stand inside a string, where its quotes would be escaped, and where
+    it stands exactly once it is the one the parser saw. Any other spelling goes the slow way over the user's members.
+    """
+    member = b'"%s"' % cursor.encode()
+    for name in reversed(path):
+        member = b'"%s":%s' % (name.encode(), member)
+        if name != path[0]:
+            member = b"{%s}" % member
+    if raw.endswith(b",%s}" % member):  # where servers append it
+        return raw[: -len(member) - 2] + b"}"
+    if raw.count(b"," + member) == 1:
+        return raw.replace(b"," + member, b"")
+    if raw.startswith(b"{" + member + b",") and raw.count(member) == 1:
+        return b"{" + raw[len(member) + 2 :]
+    return _without(raw, path)
+
+
+def _without(raw: bytes, path: tuple[str, ...]) -> bytes:
+    members: dict[str, Any] = _members.decode(raw)
+    name, *rest = path
+    inner = _without(bytes(members[name]), tuple(rest)) if rest else b"{}"
+    if inner == b"{}":
+        del members[name]
+    else:
+        members[name] = inner
+    return b"{%s}" % b",".join(orjson.dumps(key) + b":" + bytes(value) for key, value in members.items())

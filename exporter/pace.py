@@ -1,0 +1,130 @@
+"""The account's request budget: the one gate every request goes through.
+
+Theory of operation. Zendesk counts requests per account in fixed windows of a minute. So:
+
+1. Requests leave evenly, one every 60 / rate seconds: `AsyncLimiter(1, 60 / rate)`. The form `(rate, 60)` would grant a
+   burst of `rate` and as many again while it leaks: twice the limit in the first minute.
+2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
+   is allowed, at the smallest limit any plan has.
+3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
+   left over the rest of the window. What our share leaves over keeps our own noise from setting this off.
+4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
+
+Permits are given one at a time, so a change of rate or a hold takes effect with the next permit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+from aiolimiter import AsyncLimiter
+
+from exporter.verdict import Quota
+
+MINUTE = 60.0
+SLOW_START = 200.0
+"""Requests a minute before the account's limit is known: that of the smallest plan in sale (documented)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceStatistics:
+    """What the pace is doing.
+
+    :param rate: requests a minute that we allow ourselves now.
+    :param limit: the account's own limit a minute, None until it is known.
+    :param recent: requests sent within the last minute, as a rate a minute.
+    :param waiting: seconds that a hold still lasts, 0 if there is none.
+    :param why: what the hold is for.
+    """
+
+    rate: float
+    limit: int | None
+    recent: float
+    waiting: float
+    why: str
+
+
+class Pace:
+    """Gives permits to send a request.
+
+    :param rate: requests a minute; None takes the account's own limit.
+    :param share: how much of the account's limit is ours, 0–1. It does not touch a `rate` that was given.
+    """
+
+    def __init__(
+        self, rate: float | None = None, share: float = 0.95, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._given = rate
+        self._share = share
+        self._clock = clock
+        self._limit: int | None = None
+        self._in_flight = 0
+        self._gate = anyio.Lock()
+        self._held_until = self._started = clock()
+        self._why = ""
+        self._sent: deque[float] = deque()
+        self._rate = rate or SLOW_START * share
+        self._limiter = AsyncLimiter(1, MINUTE / self._rate)
+
+    def __repr__(self) -> str:
+        return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"
+
+    async def permit(self) -> None:
+        """Wait for the right to send one request. Every permit has to be followed by one `learn`."""
+        async with self._gate:
+            if self._limiter.time_period != MINUTE / self._rate:
+                # The new bucket starts full: else every change of rate would give a permit away.
+                self._limiter = AsyncLimiter(1, MINUTE / self._rate)
+                await self._limiter.acquire()
+            await self._limiter.acquire()
+            await self._over()
+        self._in_flight += 1
+        self._sent.append(self._clock())
+
+    async def _over(self) -> None:
+        """Wait until no hold is on; one may be prolonged meanwhile."""
+        wait = self._held_until - self._clock()
+        if wait > 0:
+            await anyio.sleep(wait)
+            await self._over()
+
+    def learn(self, quota: Quota) -> None:
+        """Take in what a response said of the budget; an empty quota if there was no response."""
+        self._in_flight -= 1
+        if quota.limit:
+            self._limit = quota.limit
+        if self._limit is None:
+            return
+        self._rate = self._given or self._limit * self._share
+        if quota.remaining is None or quota.reset is None:
+            return
+        left = quota.remaining - self._in_flight
+        if left < 1 and quota.reset > 0:
+            self.hold(quota.reset, "this minute's budget is spent")
+        elif left < self._rate / MINUTE * quota.reset:
+            self._rate = left / quota.reset * MINUTE
+
+    def hold(self, seconds: float, why: str) -> None:
+        """Let nobody send for this long."""
+        until = self._clock() + seconds
+        if until > self._held_until:
+            self._held_until, self._why = until, why
+
+    def statistics(self) -> PaceStatistics:
+        """Return what the pace is doing now."""
+        now = self._clock()
+        while self._sent and self._sent[0] < now - MINUTE:
+            self._sent.popleft()
+        span = min(MINUTE, max(now - self._started, 1.0))
+        waiting = max(0.0, self._held_until - now)
+        return PaceStatistics(
+            rate=self._rate,
+            limit=self._limit,
+            recent=len(self._sent) / span * MINUTE,
+            waiting=waiting,
+            why=self._why if waiting else "",
+        )

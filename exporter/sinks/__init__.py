@@ -1,0 +1,62 @@
+"""The only modules that write output. `Sink` is what the engine asks of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from exporter.intents import Intent, Write
+from exporter.model import Sideload
+from exporter.ranges import Batch
+
+Sideloads = dict[Sideload, list[tuple[str, bytes]]]
+
+
+class Sink(Protocol):
+    """Where lines go.
+
+    Lines are staged, which makes intents of them; the caller notes an intent and then writes it, in order. Nothing
+    is written that was not staged, and nothing else may be written between noting and writing.
+    """
+
+    def existing(self) -> list[Path]:
+        """Return what is there already under the names of this output."""
+
+    def remove(self) -> None:
+        """Remove what is there under the names of this output."""
+
+    def whole_units(self, write: Write, last: bool) -> int:
+        """Tell how many units of a write, from the first on, are in the output; `last`: it was the last one noted."""
+
+    def open(self, sizes: dict[str, int]) -> None:
+        """Cut the output to these sizes and make it ready for more."""
+
+    def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
+        """Take a batch in; return what is to be noted and written now (perhaps nothing yet)."""
+
+    def flush(self) -> list[Intent]:
+        """Return what was held back."""
+
+    async def write(self, intent: Intent) -> None:
+        """Write an intent's bytes, all of them.
+
+        :raises OutputError: if the disk refuses; ClosedPipeError: if the reader has gone.
+        """
+
+    async def sync(self, *, final: bool = False) -> dict[str, int]:
+        """Make what is written durable; return for each file the size up to which it is.
+
+        :param final: nothing will be written after this.
+        """
+
+    def size(self) -> int:
+        """Return the size of the output, in bytes."""
+
+    def finish(self) -> list[Intent]:
+        """Return what a complete output needs at its very end."""
+
+    def publish(self) -> None:
+        """Give a complete, synced output its final names."""
+
+    def close(self) -> None:
+        """Let go of the output."""

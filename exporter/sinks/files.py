@@ -1,0 +1,215 @@
+"""Output files: `NAME.partial` while the export is under way, `NAME` when it is complete.
+
+Every file is private (0600) whatever the umask, and never opened through a symlink.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio.to_thread
+
+from exporter.destination import Destination
+from exporter.errors import LedgerError, OutputError
+from exporter.intents import Intent, Write
+from exporter.model import Query, Sideload
+from exporter.ranges import Batch, Move
+from exporter.sinks import Sideloads
+from exporter.sinks.compress import FRAME_SIZE, compressor
+from exporter.sinks.plan import plan_frame, plan_lines
+
+PARTIAL = ".partial"
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one compressed users' file holds back until it makes a frame."""
+
+    lines: list[bytes] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    sideloads: Sideloads = field(default_factory=dict)
+    size: int = 0
+
+    def add(self, batch: Batch, sideloads: Sideloads) -> None:
+        self.lines += batch.lines
+        self.moves.append(batch.move)
+        for kind, records in sideloads.items():
+            self.sideloads.setdefault(kind, []).extend(records)
+        self.size += sum(map(len, batch.lines)) + sum(len(line) for r in sideloads.values() for _, line in r)
+
+
+class FileSink:
+    """A folder with one file a role, or one file for all.
+
+    :raises OutputError: from every method, naming the path, if the disk refuses.
+    """
+
+    def __init__(self, destination: Destination, query: Query) -> None:
+        self._destination = destination
+        self._compress = compressor(destination.compression)
+        self._names = list(destination.files(query))
+        self._fds: dict[str, int] = {}
+        self._staged: dict[str, int] = {}
+        self._written: dict[str, int] = {}
+        self._dirty: set[str] = set()
+        self._held: dict[str, _Held] = {}
+
+    def existing(self) -> list[Path]:
+        """Return what is there already under the names of this output."""
+        paths = [self._destination.folder / (name + ending) for name in self._names for ending in ("", PARTIAL)]
+        return [path for path in paths if os.path.lexists(path)]
+
+    def remove(self) -> None:
+        """Remove what is there under the names of this output."""
+        for path in self.existing():
+            with _translated(path):
+                path.unlink()
+
+    def whole_units(self, write: Write, last: bool) -> int:
+        """Hold a write against its file, unit by unit."""
+        path = self._path(write.file)
+        if not path.exists():
+            return 0
+        with _translated(path), path.open("rb") as file:
+            file.seek(write.start)
+            begin = write.start
+            for whole, (end, crc) in enumerate(zip(write.ends, write.crcs, strict=True)):
+                unit = file.read(end - begin)
+                if len(unit) < end - begin or zlib.crc32(unit) != crc:
+                    return whole
+                begin = end
+        return len(write.ends)
+
+    def open(self, sizes: dict[str, int]) -> None:
+        """Cut each file to its size, and open it for more."""
+        for name in self._names:
+            path, size = self._path(name), sizes.get(name, 0)
+            with _translated(path):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                self._fds[name] = fd
+                os.fchmod(fd, 0o600)
+                there = os.fstat(fd).st_size
+                if there < size:
+                    raise LedgerError(f"{path} is shorter than the ledger knows: {there} bytes of {size}")
+                os.ftruncate(fd, size)
+                os.lseek(fd, size, os.SEEK_SET)
+                os.fsync(fd)  # what recovery adopts was perhaps never brought to the disk
+            self._staged[name] = self._written[name] = size
+        _sync_folder(self._destination.folder)
+
+    def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
+        """Make an intent of a batch at once; compressed, when it has grown to a frame."""
+        held = self._held.setdefault(self._destination.users_file(batch.role), _Held())
+        held.add(batch, sideloads)
+        return self.flush() if self._compress is None or held.size >= FRAME_SIZE else []
+
+    def flush(self) -> list[Intent]:
+        """Make intents of all that is held back."""
+        held, self._held = self._held, {}
+        return [self._intent(name, each) for name, each in held.items()]
+
+    def _intent(self, name: str, held: _Held) -> Intent:
+        writes = [
+            self._plan(
+                self._destination.sideload_file(kind), [line for _, line in records], kind, [k for k, _ in records]
+            )
+            for kind, records in held.sideloads.items()
+        ]
+        if held.lines:
+            writes.append(self._plan(name, held.lines))
+        return Intent(tuple(writes), tuple(held.moves))
+
+    def _plan(self, name: str, lines: list[bytes], kind: Sideload | None = None, keys: Sequence[str] = ()) -> Write:
+        start = self._staged[name]
+        if self._compress is None:
+            write = plan_lines(name, start, lines, kind, keys)
+        else:
+            write = plan_frame(name, start, lines, kind, keys, compress=self._compress)
+        self._staged[name] = write.end
+        return write
+
+    async def write(self, intent: Intent) -> None:
+        """Append the bytes of each write. Without a single await: nothing comes in between."""
+        for write in intent.writes:
+            rest = memoryview(write.data)
+            with _translated(self._path(write.file)):
+                while rest:
+                    rest = rest[os.write(self._fds[write.file], rest) :]
+            self._written[write.file] = write.end
+            self._dirty.add(write.file)
+
+    async def sync(self, *, final: bool = False) -> dict[str, int]:
+        """Bring what is written up to now onto the disk, in a thread. A sync that failed is never tried again."""
+        sizes, dirty = dict(self._written), list(self._dirty)
+        self._dirty.clear()
+        await anyio.to_thread.run_sync(self._sync, dirty)
+        return sizes
+
+    def _sync(self, names: list[str]) -> None:
+        for name in names:
+            with _translated(self._path(name)):
+                os.fdatasync(self._fds[name])
+
+    def size(self) -> int:
+        """Return the bytes on disk, of all files."""
+        return sum(self._written.values())
+
+    def finish(self) -> list[Intent]:
+        """Give compressed files without a single line an empty frame: a file of no bytes is no gzip file."""
+        if self._compress is None:
+            return []
+        return [Intent((self._plan(name, []),), ()) for name in self._names if not self._written[name]]
+
+    def publish(self) -> None:
+        """Rename every file to its final name, and make that durable."""
+        for name in self._names:
+            final = self._destination.folder / name
+            partial = final.with_name(name + PARTIAL)
+            with _translated(final):
+                if partial.exists():
+                    partial.rename(final)
+        _sync_folder(self._destination.folder)
+
+    def close(self) -> None:
+        """Close every file."""
+        while self._fds:
+            _, fd = self._fds.popitem()
+            with suppress(OSError):
+                os.close(fd)
+
+    def _path(self, name: str) -> Path:
+        """Where a file is now: a run that was killed while it renamed has left some under their final names."""
+        final = self._destination.folder / name
+        partial = final.with_name(name + PARTIAL)
+        return final if final.exists() and not partial.exists() else partial
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn an OSError into an OutputError which names the path and the space that is left."""
+    try:
+        yield
+    except OSError as exc:
+        raise OutputError(f"{path}: {exc.strerror or exc}{_free_space(path)}") from exc
+
+
+def _free_space(path: Path) -> str:
+    try:
+        stat = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    return f" ({stat.f_bavail * stat.f_frsize / 1e6:,.1f} MB free)"
+
+
+def _sync_folder(folder: Path) -> None:
+    with _translated(folder):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

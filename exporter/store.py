@@ -1,0 +1,163 @@
+"""Opening a ledger: the lock, the file, and whether it belongs to this export.
+
+A ledger is made whole under another name and renamed, so that there is never half a ledger. The lock is a file of its
+own, never removed: `flock` on it ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import orjson
+
+from exporter.account import Account
+from exporter.destination import Destination
+from exporter.errors import LedgerError, LockedError, OutputError
+from exporter.ledger import ABOUT, SCHEMA, VERSION, Ledger
+from exporter.model import Query
+
+
+def identity(account: Account, query: Query, destination: Destination) -> dict[str, str]:
+    """Name everything that must not change between two runs of one export, in words a person can compare."""
+    return {
+        "account": account.origin,
+        "output": "stdout" if destination.stdout else destination.file or "a folder",
+        "compression": destination.compression.value,
+        **{f"query {name}": orjson.dumps(value).decode() for name, value in query.describe().items()},
+    }
+
+
+@contextmanager
+def locked(destination: Destination) -> Iterator[None]:
+    """Hold the export's lock.
+
+    :raises LockedError: at once, if another run holds it; OutputError: if it can't be made.
+    """
+    if destination.ledger is None:
+        yield
+        return
+    path = destination.ledger.with_name("lock" if not destination.stdout else destination.ledger.name + ".lock")
+    try:
+        if not destination.stdout:
+            destination.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise OutputError(f"{path}: {exc.strerror}") from exc
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = os.read(fd, 20).decode(errors="replace").strip()
+            raise LockedError(f"another run (process {holder}) is writing to {destination.text}") from exc
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Remove a ledger and what SQLite puts beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal", ".new"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
+
+
+@contextmanager
+def open_ledger(path: Path | None, belongs_to: dict[str, str], roles: tuple[str, ...]) -> Iterator[Ledger]:
+    """Open the ledger at `path`, or make it; None makes one that nobody will find again.
+
+    :raises LedgerError: if it belongs to another export, or can't be read.
+    """
+    try:
+        if path is None:
+            database = sqlite3.connect(":memory:", isolation_level=None)
+            _fill(database, belongs_to, roles)
+        else:
+            if not path.exists():
+                _make(path, belongs_to, roles)
+            database = _connect(path)
+    except sqlite3.Error as exc:
+        raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
+    with closing(database):
+        try:
+            ledger = Ledger(database)
+            _check(path, ledger, belongs_to)
+        except sqlite3.Error as exc:
+            raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
+        yield ledger
+
+
+@contextmanager
+def read_ledger(path: Path) -> Iterator[Ledger]:
+    """Open a ledger to look at it only; a run may be writing it.
+
+    :raises LedgerError: if there is none, or it can't be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as database:
+            _check_version(path, database)
+            yield Ledger(database)
+    except sqlite3.Error as exc:
+        raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
+
+
+def _make(path: Path, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
+    new = path.with_name(path.name + ".new")
+    with suppress(FileNotFoundError):
+        new.unlink()
+    try:
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as database:
+            _fill(database, belongs_to, roles)
+        new.rename(path)
+    except OSError as exc:
+        raise OutputError(f"{path}: {exc.strerror}") from exc
+
+
+def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
+    database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+    database.execute("BEGIN")
+    database.executemany("INSERT INTO about VALUES (?, ?)", (ABOUT | belongs_to).items())
+    database.executemany("INSERT INTO stream (role) VALUES (?)", [(role,) for role in roles])
+    database.executemany("INSERT INTO range (role) VALUES (?)", [(role,) for role in roles])
+    database.execute("COMMIT")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if path.is_symlink():
+        raise LedgerError(f"{path} is a symlink: a ledger is never opened through one")
+    database = sqlite3.connect(path, isolation_level=None, timeout=10)
+    _check_version(path, database)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    return database
+
+
+def _check_version(path: Path, database: sqlite3.Connection) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        raise LedgerError(f"{path} is empty or no ledger")
+    if version != VERSION:
+        raise LedgerError(f"{path} was made by another version of zexport (format {version}, this one has {VERSION})")
+
+
+def _check(path: Path | None, ledger: Ledger, belongs_to: dict[str, str]) -> None:
+    there = ledger.about()
+    differences = [
+        f"{name} {there.get(name, 'missing')} there, {value} now"
+        for name, value in belongs_to.items()
+        if there.get(name) != value
+    ]
+    if differences:
+        raise LedgerError(f"{path} belongs to another export: " + "; ".join(differences))
+    for _ in ledger.ranges():  # an unreadable ledger shows itself now, before anything is done
+        pass
+    for _ in ledger.intents():
+        pass

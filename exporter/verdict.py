@@ -1,0 +1,193 @@
+"""Response → Verdict: go on, ask again after so many seconds, or give up with this error. Pure.
+
+The status decides first, since at least four incompatible error envelopes are in use (observed); the body is only read
+for words to show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from exporter.errors import AuthError, ContractError, ExportError, UsageError
+
+MAX_HOLD = 900.0
+"""Seconds: no header can make us wait longer at a time. Longer than any maintenance notice seen, far below a night."""
+DEFAULT_HOLD = 60.0
+"""Seconds after a 429 that says nothing: the limit is counted per minute (documented)."""
+WORDS = 200
+"""Characters of a server's text that are worth showing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The response may be a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A failure that may pass.
+
+    :param why: a few words for the progress line.
+    :param after: seconds the server asked for; None leaves it to the retry delays.
+    :param hold: the whole account has to wait, and no try is spent (429).
+    """
+
+    why: str
+    after: float | None = None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A failure that will not pass by itself."""
+
+    error: ExportError
+
+
+@dataclass(frozen=True, slots=True)
+class CursorRefused:
+    """The server does not take the cursor we sent (400 or 422): there may be another way to the same place."""
+
+    said: str
+
+
+Verdict = Ok | Again | Final | CursorRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a response says of the account's budget: requests per minute, what is left of them, seconds to the next."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+
+
+def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor: bool, now: datetime) -> Verdict:
+    """Judge a response.
+
+    :param body: its first few kB at least; only read where the status is not 200.
+    :param sent_cursor: whether the request held a cursor.
+    :param now: the time for a Retry-After that is a date and a response without a Date of its own.
+    """
+    if status == 200:
+        return Ok()
+    said = words(body)
+    if status == 429:
+        return Again("rate limit", _hold_time(headers, now), hold=True)
+    if status >= 500 or status in (408, 409, 425):
+        return Again(f"HTTP {status}", retry_after(headers, now))
+    if 200 <= status < 300:
+        return Again(f"HTTP {status} without a page")
+    if 300 <= status < 400:
+        return Final(_redirected(status, headers))
+    if status in (401, 403):
+        return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}"))
+    if status == 404 and "help desk" in said.lower():
+        return Final(UsageError(f"there is no such account: {said}", hint="Check the account's name."))
+    if status in (400, 422) and sent_cursor and "page[" in said:
+        return CursorRefused(said)
+    if status in (400, 422):
+        return Final(UsageError(f"the account refuses this query: {said}", hint="Check --sort and the filters."))
+    return Final(ContractError(f"the server answered HTTP {status}: {said}"))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Read Retry-After, seconds or a date, in seconds from now within [1, MAX_HOLD]; None if unusable."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            then = parsedate_to_datetime(value)
+            seconds = (_aware(then) - _server_time(headers, now)).total_seconds()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    if not seconds > 0:  # zero, negative, NaN: it means nothing
+        return None
+    return min(max(seconds, 1.0), MAX_HOLD)
+
+
+def _hold_time(headers: Mapping[str, str], now: datetime) -> float:
+    asked = retry_after(headers, now)
+    if asked is None:
+        reset = read_quota(headers).reset
+        asked = reset or DEFAULT_HOLD
+    return min(asked, MAX_HOLD)
+
+
+def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
+    try:
+        return _aware(parsedate_to_datetime(headers["Date"]))
+    except (KeyError, ValueError, TypeError, IndexError):
+        return now
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+_ENDPOINT_QUOTA = re.compile(r"zendesk-rate-?limit-.+", re.IGNORECASE)
+_ENDPOINT_FIELD = re.compile(r"(total|remaining|resets)=(\d+)")
+
+
+def read_quota(headers: Mapping[str, str]) -> Quota:
+    """Read the budget out of any of the spellings in use (observed 2023–2024); the tightest of several counts."""
+    quotas = [
+        Quota(_number(headers, f"{name}"), _number(headers, f"{name}-remaining"), _number(headers, f"{name}-reset"))
+        for name in ("x-rate-limit", "rate-limit")
+    ]
+    quotas.append(
+        Quota(*(_number(headers, f"ratelimit-{field}") for field in ("limit", "remaining", "reset"))),
+    )
+    for name, value in headers.items():
+        if _ENDPOINT_QUOTA.fullmatch(name):
+            fields = {field: int(number) for field, number in _ENDPOINT_FIELD.findall(value)}
+            quotas.append(Quota(fields.get("total"), fields.get("remaining"), fields.get("resets")))
+    return Quota(
+        limit=min((quota.limit for quota in quotas if quota.limit), default=None),
+        remaining=min((quota.remaining for quota in quotas if quota.remaining is not None), default=None),
+        reset=max((quota.reset for quota in quotas if quota.reset is not None), default=None),
+    )
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    value = headers.get(name, "").strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def _redirected(status: int, headers: Mapping[str, str]) -> ExportError:
+    target = re.sub(r"[^\x21-\x7e]", "", headers.get("Location", "nowhere")).split("?")[0][:WORDS]
+    return AuthError(
+        f"the account answered with a redirect (HTTP {status} to {target}), and redirects are never followed",
+        hint="The account may be renamed or suspended. What is written is safe; check the address.",
+    )
+
+
+def words(body: bytes) -> str:
+    """Find the words for a person in an error's body: JSON of four forms, HTML or text. Control characters are gone."""
+    text = ""
+    try:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        text = re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace"))
+    else:
+        text = _spoken(error)
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:WORDS] or "no reason given"
+
+
+def _spoken(error: object) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, list):
+        return "; ".join(_spoken(each) for each in error[:3])
+    if isinstance(error, dict):
+        names = ("errors", "title", "error", "message", "description", "error_description", "detail")
+        return ": ".join(spoken for name in names if (spoken := _spoken(error.get(name))))
+    return ""
