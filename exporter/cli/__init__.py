@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,13 @@ exit codes:
 """
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps one line a command, where the terminal is wide enough."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=min(shutil.get_terminal_size().columns, 110) - 2)
+
+
 def _parser() -> argparse.ArgumentParser:
     from exporter.cli import arguments, sandbox
 
@@ -38,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="zexport",
         description="Every user out of a Zendesk account: at the whole rate limit, resumable at any instant,\n"
         "provably complete.\n\n" + _EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         usage="zexport COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
