@@ -21,7 +21,7 @@ test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
 
 soak: $(STAMP)  ## the long campaigns: 200 kills
-	$(BIN)/python -m pytest -m soak -o addopts= --timeout 3000
+	$(BIN)/python -m pytest -m soak --timeout 3000
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff check

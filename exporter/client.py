@@ -284,4 +284,6 @@ async def open_client(
         cookie_jar=aiohttp.DummyCookieJar(),  # the edge's cookies are no business of ours
         auto_decompress=False,
     ) as session:
+        # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
+        session._retry_connection = False
         yield Client(session, account, pace, patience=patience, observer=observer)

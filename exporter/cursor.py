@@ -7,11 +7,10 @@ server that says "opaque", and a guess may be used only while every cursor the s
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-_PREFIX, _SUFFIX = b'{"o":"id","v":"', b'"}'
+_PREFIX, _SUFFIX = b64encode(b'{"o":"id","v":"').decode(), b64encode(b'"}').decode()
 
 
 def make(last_id: int) -> str:
@@ -19,8 +18,18 @@ def make(last_id: int) -> str:
 
     :param last_id: 0 to 2**63 - 1; no user has to have it.
     """
-    value = b64encode(b"i" + last_id.to_bytes(8, "little", signed=True))
-    return binascii.b2a_base64(_PREFIX + value + _SUFFIX, newline=False).decode()
+    return make_all([last_id])[0]
+
+
+def make_all(ids: Sequence[int]) -> list[str]:
+    """Make a cursor for each id.
+
+    No part of a cursor is padded but the last (9 bytes are 12 characters, and those 16), so that all values are encoded
+    at once and cut apart again: a fifth of the cost.
+    """
+    values = b"".join([b"i" + each.to_bytes(8, "little", signed=True) for each in ids])
+    encoded = b64encode(b64encode(values)).decode()
+    return [f"{_PREFIX}{encoded[at : at + 16]}{_SUFFIX}" for at in range(0, len(encoded), 16)]
 
 
 class Trust:
@@ -38,14 +47,9 @@ class Trust:
     def __bool__(self) -> bool:
         return self._earned and not self._lost
 
-    def check(self, issued: Iterable[tuple[int, str]]) -> None:
-        """Hold cursors the server issued, with the ids they stand after, against the codec."""
-        for user_id, cursor in issued:
-            if make(user_id) != cursor:
-                self._lost = True
-                return
+    def check(self, ids: Sequence[int], issued: Sequence[str | None]) -> None:
+        """Hold the cursors that the server issued against those the codec makes of the ids they stand after."""
+        if make_all(ids) == issued:
             self._earned = True
-
-    def make(self, last_id: int) -> str | None:
-        """Make a cursor, or None where the codec is not trusted."""
-        return make(last_id) if self else None
+        else:
+            self._lost = True

@@ -109,6 +109,8 @@ class Engine:
         complete = all(position.finished for _, _, position in self._ledger.ranges())
         if complete:
             await self._finish()
+        elif not self.stopped:
+            raise RuntimeError("every range has ended, and not all of them are finished")
         return complete
 
     async def _ask(self, walks: Iterable[Walk], send: MemoryObjectSendStream[Batch]) -> None:
@@ -138,9 +140,12 @@ class Engine:
         meter.ranges -= 1
 
     def _accept(self, walk: Walk, page: Page) -> Batch:
-        if self._query.by_id and page.items and page.before and page.last:
-            self._trust.check([(page.items[0].id, page.before), (page.items[-1].id, page.last)])
-            self._trust.check((item.id, item.cursor) for item in page.items if item.cursor)
+        if self._query.by_id and page.items:
+            first_item, last_item = page.items[0], page.items[-1]
+            if last_item.cursor is None:
+                self._trust.check([first_item.id, last_item.id], [page.before, page.last])
+            else:  # those of the page are those of its first and last item
+                self._trust.check([item.id for item in page.items], [item.cursor for item in page.items])
         if page.mended:
             self._ledger.warn("text that is no valid Unicode was replaced by U+FFFD", page.mended)
         if page.strays:

@@ -12,9 +12,8 @@ Recovery is a pure function of the intents and of what the files hold.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -60,6 +59,10 @@ class Intent:
     writes: tuple[Write, ...]
     moves: tuple[Move, ...]
 
+    def without_data(self) -> Intent:
+        """Return the same intent without the bytes: what is remembered until it is settled (P6)."""
+        return replace(self, writes=tuple(replace(write, data=b"") for write in self.writes))
+
     def settled(self, whole: int) -> dict[int, Position]:
         """Say where ranges stand when all writes but the last are there, and its first `whole` units."""
         units = len(self.writes[-1].ends) if self.writes else 0
@@ -76,7 +79,7 @@ def encode(intent: Intent) -> bytes:
         {name: getattr(write, name) for name in ("file", "start", "ends", "crcs", "records", "kind", "keys")}
         for write in intent.writes
     ]
-    return orjson.dumps({"writes": writes, "moves": [dataclasses.asdict(move) for move in intent.moves]})
+    return orjson.dumps({"writes": writes, "moves": intent.moves})
 
 
 def decode(text: bytes | str) -> Intent:

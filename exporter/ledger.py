@@ -194,7 +194,7 @@ class Ledger:
             if keys:
                 self._db.executemany("INSERT OR IGNORE INTO sideload_written VALUES (?, ?)", keys)
         self._pending.difference_update(keys)
-        self._unsettled.append((self._last, intent))
+        self._unsettled.append((self._last, intent.without_data()))
 
     def settle(self, durable: dict[str, int]) -> None:
         """Move positions over what is on disk.

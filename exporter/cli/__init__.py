@@ -50,15 +50,24 @@ def _parser() -> argparse.ArgumentParser:
         usage="zexport COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="zexport")
     arguments.add_parsers(commands)
     sandbox.add_parser(commands)
     return parser
 
 
+def _join_sort(words: Sequence[str]) -> list[str]:
+    """Write `--sort -created_at` as `--sort=-created_at`: argparse takes a value with a dash for a flag."""
+    joined = list(words)
+    for at in range(len(joined) - 2, -1, -1):
+        if joined[at] == "--sort":
+            joined[at : at + 2] = [f"--sort={joined[at + 1]}"]
+    return joined
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_join_sort(sys.argv[1:] if argv is None else argv))
     from exporter.errors import ExportError, UsageError
 
     try:

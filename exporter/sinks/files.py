@@ -31,13 +31,14 @@ class _Held:
     """What one compressed users' file holds back until it makes a frame."""
 
     lines: list[bytes] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
+    moves: dict[int, Move] = field(default_factory=dict)
     sideloads: Sideloads = field(default_factory=dict)
     size: int = 0
 
     def add(self, batch: Batch, sideloads: Sideloads) -> None:
         self.lines += batch.lines
-        self.moves.append(batch.move)
+        before = self.moves.get(batch.move.range)
+        self.moves[batch.move.range] = Move(before.range, before.start, batch.move.end) if before else batch.move
         for kind, records in sideloads.items():
             self.sideloads.setdefault(kind, []).extend(records)
         self.size += sum(map(len, batch.lines)) + sum(len(line) for r in sideloads.values() for _, line in r)
@@ -122,7 +123,7 @@ class FileSink:
         ]
         if held.lines:
             writes.append(self._plan(name, held.lines))
-        return Intent(tuple(writes), tuple(held.moves))
+        return Intent(tuple(writes), tuple(held.moves.values()))
 
     def _plan(self, name: str, lines: list[bytes], kind: Sideload | None = None, keys: Sequence[str] = ()) -> Write:
         start = self._staged[name]

@@ -1,0 +1,62 @@
+"""Numbers in the form people read them in."""
+
+from __future__ import annotations
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "retry", "retries"), counted(1200, "retry", "retries")
+    ('1 retry', '1,200 retries')
+    """
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units.
+
+    >>> [duration(s) for s in (0.2, 45, 200, 3900, 180_000)]
+    ['<1s', '45s', '3m 20s', '1h 05m', '2d 02h']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s" if whole else "<1s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+    return f"{whole // 86_400:,}d {whole % 86_400 // 3600:02}h"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes, in decimal units.
+
+    >>> size(812), size(24_912_000), size(999_999)
+    ('812 bytes', '24.9 MB', '1.0 MB')
+    """
+    if count < 1000:
+        return counted(count, "byte", "bytes")
+    value = count / 1000
+    for unit in ("kB", "MB", "GB"):
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
+def fraction(users: int, expected: int | None, *, finished: bool) -> float | None:
+    """Return how much of an estimated count is done; None if the estimate tells nothing, or has proved too low."""
+    if finished:
+        return 1.0
+    if not expected or users > expected:
+        return None
+    return min(users / expected, 0.99)
+
+
+def percent(part: float | None) -> str:
+    """Return a fraction in percent, rounded down: 100 % is said of what is finished, and of nothing else.
+
+    >>> percent(0.999), percent(None)
+    ('99 %', '')
+    """
+    return "" if part is None else f"{int(part * 100)} %"

@@ -1,0 +1,50 @@
+"""A stand-in for the service: `GET /api/v2/users` and its neighbours on loopback, from users made out of a seed.
+
+It shares no code with the exporter: an oracle that shared its parser would share its mistakes. Docstrings say how a
+behaviour is known: *documented* by the service, *observed* in recorded traffic, *reported* by others, or *assumed*.
+What is uncertain, and matters, is a setting.
+
+```
+population ◀── cohorts, ids, orders, names    who there is, and in which order
+     │         users, archetypes, texts       what they are like
+     ▼
+endpoint   ◀── parameters, pages, cursors, itemcursors, sideloads, answers     a request becomes an answer: no I/O
+     │
+     ▼
+server     ◀── limits, faults, delivery, statistics     the network: the only part that needs aiohttp
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.sandbox.settings import IdLayout, ItemCursors, Quirk, RoleShares, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.sandbox.population import Population
+
+__all__ = ["IdLayout", "ItemCursors", "Population", "Quirk", "RoleShares", "Settings", "serve"]
+
+
+def serve(settings: Settings, announce: Callable[[str], object]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    :param settings: what to be.
+    :param announce: called with the URL, once it can be asked.
+    :raises OSError: if the port is taken.
+    """
+    from exporter.sandbox.server import serve  # aiohttp takes a third of a second: only who serves pays for it
+
+    serve(settings, announce)
+
+
+def __getattr__(name: str) -> object:
+    """Import the population when it is asked for: the command line needs the settings alone, and has to be quick."""
+    if name == "Population":
+        from exporter.sandbox.population import Population
+
+        return Population
+    raise AttributeError(name)

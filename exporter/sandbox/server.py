@@ -1,0 +1,132 @@
+"""The endpoint as an HTTP server on loopback, with a network's latency, an account's limit and the faults of both."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from exporter.sandbox import faults
+from exporter.sandbox.answers import Answer
+from exporter.sandbox.delivery import deliver, headers_of
+from exporter.sandbox.endpoint import COUNT, LIST, Endpoint, Request
+from exporter.sandbox.limits import FixedWindow
+from exporter.sandbox.mixing import chance
+from exporter.sandbox.settings import Quirk, Settings
+from exporter.sandbox.statistics import Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+HOST = "127.0.0.1"
+"""Loopback, and nothing else: this is no server for others."""
+
+STATISTICS = "/_sandbox/stats"
+"""Where the statistics are: without limit, latency or credentials, and not counted in themselves."""
+
+
+class Sandbox:
+    """Takes each request through the limit, the latency and the faults, to the endpoint.
+
+    :param settings: what to be.
+    :param origin: what links begin with.
+    """
+
+    def __init__(self, settings: Settings, origin: str) -> None:
+        self._settings = settings
+        self._endpoint = Endpoint(settings, origin)
+        self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
+        self._statistics = Statistics()
+        self._lists = 0  # requests that the script of faults has seen
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        path, _, query = request.raw_path.partition("?")
+        if path == STATISTICS:
+            return web.json_response(self._statistics.report(most_in_window=self._window.most))
+        number = self._statistics.arrived(request.raw_path)
+        try:
+            route = unquote(path) if request.method == "GET" else ""
+            return await self._handle(request, Request(route, query, request.headers.get("authorization", "")), number)
+        finally:
+            self._statistics.left()
+
+    async def _handle(self, request: web.BaseRequest, asked: Request, number: int) -> web.StreamResponse:
+        permit = self._window.take() if asked.path.startswith("/api/v2/") else None
+        latency = self._settings.latency + self._settings.jitter * chance(number, self._settings.seed)
+        if latency:
+            await asyncio.sleep(latency)
+        if permit and not permit.granted:
+            self._statistics.limited()
+            answer = faults.too_many_requests(permit.reset)
+        else:
+            answer = self._struck(asked)
+        self._statistics.answered(answer)
+        headers = headers_of(answer, number, latency)
+        if permit:
+            headers += permit.headers(first_spelling=Quirk.FIRST_RATE_HEADERS in self._settings.quirks).items()
+        return await deliver(request, answer, headers)
+
+    def _struck(self, asked: Request) -> Answer:
+        """Answer by the script of faults, which is about the list and its count, or honestly."""
+        if asked.route not in (LIST, COUNT):
+            return self._endpoint.answer(asked)
+        self._lists += 1
+        kind, answer = faults.strike(
+            self._settings.faults, self._settings.seed, self._lists, lambda: self._endpoint.answer(asked)
+        )
+        if kind:
+            self._statistics.struck(kind)
+        return answer
+
+
+@asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[str]:
+    """Serve while the context lasts, and yield the URL. At its end, requests under way are dropped.
+
+    :raises OSError: if the port is taken.
+    """
+    listener = socket.create_server((HOST, settings.port), backlog=1024)
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    server = web.Server(Sandbox(settings, url).handle, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=0.001)  # 0 would mean no timeout at all
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+def serve(settings: Settings, announce: Callable[[str], object]) -> None:
+    """Serve until SIGINT or SIGTERM, then return at once.
+
+    :param settings: what to be.
+    :param announce: called with the URL as soon as it can be asked.
+    :raises OSError: if the port is taken.
+    """
+
+    async def until_signalled() -> None:
+        signalled = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+        async with listening(settings) as url:
+            announce(url)
+            await signalled.wait()
+
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(until_signalled())
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # optional: halves the loop's cost
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

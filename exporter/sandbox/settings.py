@@ -1,0 +1,122 @@
+"""What a sandbox is asked to be: the account, its network, its misbehaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from exporter.sandbox.faults import Rule
+
+MAX_USERS = 100_000_000
+"""Users of an account, at most: beyond it, times of creation (one second apart) would no longer fit ten years."""
+
+
+class RoleShares(NamedTuple):
+    """What part of an account each role is, in any unit: only their proportion counts."""
+
+    end_user: float = 0.97
+    agent: float = 0.025
+    admin: float = 0.005
+
+
+class IdLayout(StrEnum):
+    """How ids lie on the number line. All start near 6.1e12, as ids of accounts made in 2023 do (observed)."""
+
+    DENSE = "dense"
+    """Every number is a user."""
+    SPREAD = "spread"
+    """Ascending with random gaps of up to 131,072 (the default, and what real accounts resemble)."""
+    CLUSTERED = "clustered"
+    """Runs of about 1,000 neighbours, with gaps of 1e9 to 1e10 between runs."""
+
+
+class ItemCursors(StrEnum):
+    """Where `include_item_cursors=true` puts the cursors: not known of the real service, so it is a setting."""
+
+    USER_META = "users.meta.cursor"
+    USER_META_PAGE = "users.meta.page.cursor"
+    USER = "users.cursor"
+    META_LIST = "meta.item_cursors"
+    META_CURSORS = "meta.cursors"
+    META_MAP = "meta.map"
+    """`meta.item_cursors` again, but an object from id to cursor."""
+    NONE = "none"
+    """The parameter is accepted and has no effect."""
+
+
+class Quirk(StrEnum):
+    """What the real service might do otherwise: for each, the default is the likelier behaviour."""
+
+    HAS_MORE_ABSENT = "has-more-absent"
+    """`meta.has_more` only comes with `include_boundary_indicators=true` (observed: always)."""
+    HAS_MORE_BEFORE_EMPTY_PAGE = "has-more-before-empty-page"
+    """`has_more` is true on the last page with users; an empty one follows (observed at sibling endpoints)."""
+    SEALED_CURSORS = "sealed-cursors"
+    """Cursors work, but tell nothing of what they hold."""
+    NO_COUNT = "no-count"
+    """`/users/count` is 404."""
+    CAPPED_COUNT = "capped-count"
+    """`/users/count` says at most 100,000, `refreshed_at` null: documented for large accounts between refreshes."""
+    NO_SORT = "no-sort"
+    """Every `sort` is refused."""
+    CLAMPED_SIZE = "clamped-size"
+    """`page[size]` over 100 means 100 (default: 400)."""
+    STRICT_ROLE = "strict-role"
+    """An unknown role is 400 (default: no users)."""
+    STRICT_INCLUDE = "strict-include"
+    """An unknown sideload is 400 (default: ignored)."""
+    FIRST_RATE_HEADERS = "first-rate-headers"
+    """`rate-limit`, `rate-limit-remaining`, `rate-limit-reset`, as in 2023; since 2024 `ratelimit-limit` and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a sandbox can be told. The defaults are a quick and faultless account of 100,000 users.
+
+    :param users: how many users the account has, 0 to `MAX_USERS`.
+    :param seed: which account: the same seed, size and shape make the same account, byte for byte.
+    :param shares: the proportion of roles.
+    :param ids: how ids lie.
+    :param plain: no awkward users: no control characters, emoji, right-to-left or huge texts.
+    :param port: where to listen on 127.0.0.1; 0 finds a free one.
+    :param latency: seconds before every answer.
+    :param jitter: seconds; a uniform share of it is added to every latency.
+    :param rate_limit: requests a window; None for no limit.
+    :param window: the length of the fixed window, in seconds (documented: 60).
+    :param item_cursors: where item cursors stand.
+    :param tokens: API or OAuth tokens of which requests need one; none means that nothing is demanded.
+    :param faults: the script of faults, see `faults.parse`.
+    :param quirks: behaviours other than the default.
+    :raises ValueError: if a number is out of range, in words fit for a person.
+    """
+
+    users: int = 100_000
+    seed: int = 1
+    shares: RoleShares = field(default_factory=RoleShares)
+    ids: IdLayout = IdLayout.SPREAD
+    plain: bool = False
+    port: int = 8080
+    latency: float = 0.0
+    jitter: float = 0.0
+    rate_limit: int | None = 700
+    window: float = 60.0
+    item_cursors: ItemCursors = ItemCursors.USER_META
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    faults: tuple[Rule, ...] = ()
+    quirks: frozenset[Quirk] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.users <= MAX_USERS:
+            raise ValueError(f"users must be between 0 and {MAX_USERS:,}, not {self.users:,}")
+        if min(self.shares) < 0 or not sum(self.shares):
+            raise ValueError("shares of roles must not be negative, nor all zero")
+        if not 0 <= self.port < 65_536:
+            raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+        if min(self.latency, self.jitter) < 0:
+            raise ValueError("latency and jitter must not be negative")
+        if self.rate_limit is not None and self.rate_limit < 1:
+            raise ValueError("a rate limit must be at least 1")
+        if self.window <= 0:
+            raise ValueError("the window must be longer than 0 seconds")

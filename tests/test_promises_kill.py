@@ -1,0 +1,197 @@
+"""P3: killed at any instant, the same command goes on, and what was written stays."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox_process import SandboxProcess
+from tests.zexport_process import (
+    FAST,
+    ROLES,
+    events,
+    expected_lines,
+    lines,
+    role_files,
+    start,
+    wait_for_users,
+    whole_lines,
+    zexport,
+)
+
+USERS = 6_000
+SLOW = ("--latency", "12ms")
+"""60 pages in one chain: about a second, so that a kill at a random time hits every phase of a run."""
+
+
+class KillLoop:
+    """Kills runs of one export at random times until it has completed, and looks at the output after each kill."""
+
+    def __init__(self, url: str, files: Sequence[Path], args: Sequence[str | Path], seed: int) -> None:
+        self.kills = 0
+        self._command = ("run", url, *args, "--rate", "1000000", "--progress", "off")
+        self._files = files
+        self._random = random.Random(seed)
+        self._before = dict.fromkeys(files, b"")
+
+    def until_complete(self, at_most: int, longest: float) -> None:
+        """Kill up to `at_most` runs, each within `longest` seconds."""
+        for number in range(at_most + 1):
+            process = start(*self._command)
+            try:
+                process.wait(timeout=self._random.uniform(0, longest) if number < at_most else 60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                self.kills += 1
+            _, errors = process.communicate()
+            assert process.returncode in (0, -signal.SIGKILL), errors
+            self.look()
+            if process.returncode == 0:
+                return
+
+    def look(self) -> None:
+        """Check that a reader of the files never saw a line vanish, change or repeat."""
+        for path, before in self._before.items():
+            now = whole_lines(path)
+            assert now.startswith(before), f"{path.name} lost or changed what was there"
+            self._before[path] = now
+
+
+def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> None:
+    out, killed, round_ = tmp_path / "out", 0, 0
+    with SandboxProcess("--users", str(USERS), *SLOW, *FAST) as sandbox:
+        while killed < 20:
+            shutil.rmtree(out, ignore_errors=True)
+            loop = KillLoop(sandbox.url, role_files(out), ["-o", out], seed=round_)
+            loop.until_complete(20 - killed, longest=1.2)
+            killed, round_ = killed + loop.kills, round_ + 1
+            assert lines(*role_files(out)) == expected_lines(USERS)
+            assert zexport("verify", out).returncode == 0
+
+
+@pytest.mark.parametrize("place", ["none", "meta.map"])
+@pytest.mark.parametrize("name", ["one.ndjson", "one.ndjson.gz"])
+def test_kills_with_one_file_sideloads_and_whatever_item_cursors(name: str, place: str, tmp_path: Path) -> None:
+    out, sideload = tmp_path / name, tmp_path / name.replace("one", "one.identities")
+    with SandboxProcess("--users", str(USERS), "--item-cursors", place, *SLOW, *FAST) as sandbox:
+        arguments = ["-o", out, "--include", "identities,organizations"]
+        KillLoop(sandbox.url, [out, sideload] if out.suffix == ".ndjson" else [], arguments, 7).until_complete(3, 1.5)
+        whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--include", "identities,organizations")
+    assert whole.returncode == 0
+    assert zexport("verify", out).returncode == 0
+    for kind in ("identities", "organizations"):
+        got = _plain_lines(tmp_path / name.replace("one", f"one.{kind}"))
+        assert sorted(got) == sorted(lines(tmp_path / "unbroken" / f"{kind}.ndjson"))
+    assert sorted(_plain_lines(out)) == sorted(expected_lines(USERS))
+
+
+def _plain_lines(path: Path) -> list[bytes]:
+    from exporter.manifest import open_plain
+
+    with open_plain(path) as file:
+        return file.readlines()
+
+
+def test_with_sealed_cursors_and_none_for_items_a_kill_repeats_nobody_in_another_order(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    flags = ("--item-cursors", "none", "--quirk", "sealed-cursors", *SLOW, *FAST)
+    with SandboxProcess("--users", str(USERS), *flags) as sandbox:
+        arguments = ["-o", out, "--sort", "-created_at"]
+        KillLoop(sandbox.url, role_files(out), arguments, 3).until_complete(3, 1.2)
+        whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--sort", "-created_at")
+    assert whole.returncode == 0
+    assert lines(*role_files(out)) == lines(*role_files(tmp_path / "unbroken"))
+    assert sorted(lines(*role_files(out))) == sorted(expected_lines(USERS))
+
+
+def test_no_user_whose_line_is_in_the_file_is_asked_for_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    with SandboxProcess("--users", "5000", *SLOW, *FAST) as sandbox:
+        with start("run", sandbox.url, "-o", out, "--role", "end-user", "--progress", "json") as process:
+            wait_for_users(process, 2000)
+            process.kill()
+        before = len(sandbox.stats()["queries"])
+        written = whole_lines(out).count(b"\n")
+        assert zexport("run", sandbox.url, "-o", out, "--role", "end-user").returncode == 0
+        asked = [query for query in sandbox.stats()["queries"][before:] if "count" not in query]
+    left = 4850 - written
+    assert len(asked) == -(-left // 100)  # not one page more than what was left
+
+
+def test_a_torn_last_line_is_cut_and_whole_lines_behind_the_synced_point_are_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    with SandboxProcess("--users", "5000", *SLOW, *FAST) as sandbox:
+        with start("run", sandbox.url, "-o", out, "--progress", "json") as process:
+            wait_for_users(process, 2000)
+            process.kill()
+        partial = tmp_path / "out.ndjson.partial"
+        os.truncate(partial, partial.stat().st_size - 300)
+        kept = whole_lines(out)
+        assert zexport("run", sandbox.url, "-o", out).returncode == 0
+    assert out.read_bytes().startswith(kept)
+    assert sorted(lines(out)) == sorted(expected_lines(5000))
+
+
+def test_a_file_shorter_than_what_was_synced_is_refused_by_name(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with SandboxProcess("--users", "5000", *SLOW, *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", out, "--max-users", "2000").returncode == 8
+        os.truncate(out / "end-user.ndjson.partial", 1000)
+        done = zexport("run", sandbox.url, "-o", out)
+    assert done.returncode == 10
+    assert "end-user.ndjson.partial is shorter than the ledger knows" in done.stderr
+    assert "--restart" in done.stderr
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_asking_writes_what_is_in_hand_and_says_how_to_go_on(
+    sent: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with SandboxProcess("--users", str(USERS), *SLOW, *FAST) as sandbox:
+        process = start("run", sandbox.url, "-o", out)
+        while not whole_lines(out / "end-user.ndjson"):
+            assert process.poll() is None
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=10)
+        assert process.returncode == code
+        assert f"zexport run {sandbox.url} -o {out}" in errors.decode()
+        assert b"Traceback" not in errors
+        assert zexport("run", sandbox.url, "-o", out).returncode == 0
+    assert lines(*role_files(out)) == expected_lines(USERS)
+
+
+def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    # Nobody reads stdout: the first signal can't finish its writing and waits for the reader, the second doesn't.
+    with SandboxProcess("--users", "5000", *FAST) as sandbox:
+        with start("run", sandbox.url, "-o", "-", "--progress", "json") as process:
+            assert process.stderr is not None
+            next(event for event in events(process.stderr) if event["event"] == "progress" and event["requests"] > 5)
+            process.send_signal(signal.SIGINT)
+            next(event for event in events(process.stderr) if event["event"] == "progress")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=3) == 130
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_two_hundred_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> None:
+    killed, round_ = 0, 0
+    with SandboxProcess(
+        "--users", "20000", *SLOW, "--fault", "reset@p:0.02", "--fault", "502@p:0.02", *FAST
+    ) as sandbox:
+        while killed < 200:
+            out = tmp_path / str(round_)
+            loop = KillLoop(sandbox.url, role_files(out), ["-o", out], seed=1000 + round_)
+            loop.until_complete(200 - killed, longest=2.0)
+            killed, round_ = killed + loop.kills, round_ + 1
+            assert lines(*role_files(out)) == expected_lines(20_000)
+            shutil.rmtree(out)
+    print(f"{killed} kills in {round_} exports of {len(ROLES)} streams: nobody lost, nobody twice")

@@ -1,0 +1,214 @@
+"""P6, P8, P9 and P11: flat, bounded, closed, provable."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox_process import SandboxProcess
+from tests.zexport_process import COMMAND, FAST, environment, expected_lines, lines, role_files, start, zexport
+
+TOKEN = "s3cr3t-t0ken-of-the-test"
+
+
+def _peak_memory(url: str, out: Path) -> int:
+    """Export in a process of its own; return the peak of its resident memory, in bytes."""
+    pid = os.posix_spawn(
+        COMMAND[0],
+        [*COMMAND, "run", url, "-o", str(out), "-q"],
+        environment(),
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+    )
+    _, status, usage = os.wait4(pid, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024
+
+
+def test_memory_does_not_grow_with_the_number_of_users(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "2000", *FAST) as few, SandboxProcess("--users", "40000", *FAST) as many:
+        small, large = _peak_memory(few.url, tmp_path / "few"), _peak_memory(many.url, tmp_path / "many")
+    assert large < 80 << 20
+    assert large - small < 8 << 20  # 40 MB of users went through
+
+
+def test_a_server_that_only_fails_outlasts_the_patience_and_no_more(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "100", "--fault", "503@from:1", *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", tmp_path, "--patience", "2")
+    assert done.returncode == 5
+    assert "HTTP 503" in done.stderr
+    assert "run the same command again" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_where_nobody_listens_is_a_network_error(tmp_path: Path) -> None:
+    done = zexport("run", "http://127.0.0.1:9", "-o", tmp_path / "out", "--patience", "1")
+    assert done.returncode == 5
+    assert "no connection to 127.0.0.1:9" in done.stderr
+
+
+def test_pages_that_are_none_end_with_7_after_a_few_tries(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "100", "--fault", "html@from:1", *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", tmp_path, "--role", "agent")
+        asked = [query for query in sandbox.stats()["queries"] if "count" not in query]
+    assert done.returncode == 7
+    assert "HTML" in done.stderr
+    assert len(asked) == 4
+
+
+def test_a_429_that_names_a_time_holds_the_whole_account_and_spends_no_try(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "2000", "--fault", "429:2@n:3", *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", tmp_path, "--progress", "json")
+    seen = [json.loads(line) for line in done.stderr.splitlines()]
+    held = next(event for event in seen if event["event"] == "held")
+    assert 2 <= held["seconds"] <= 3
+    assert seen[-1]["seconds"] >= 2
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "env", [{"ZENDESK_OAUTH_TOKEN": TOKEN}, {"ZENDESK_EMAIL": "a@b.example", "ZENDESK_API_TOKEN": TOKEN}]
+)
+def test_credentials_of_either_kind_open_the_account(env: dict[str, str], tmp_path: Path) -> None:
+    with SandboxProcess("--users", "100", "--token", TOKEN, *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path, **env).returncode == 0
+    assert lines(*role_files(tmp_path)) == expected_lines(100)
+
+
+@pytest.mark.parametrize("name", ["token", "-"])
+def test_a_token_can_come_from_a_file_or_stdin(name: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o644)
+    with SandboxProcess("--users", "100", "--token", TOKEN, *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", "out", "--token-file", name, cwd=tmp_path, stdin=f"{TOKEN}\n")
+    assert done.returncode == 0
+    assert ("others can read token" in done.stderr) == (name == "token")
+
+
+def test_a_wrong_token_is_one_clear_line_with_4_and_no_storm(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "100", "--token", "another", *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", tmp_path, ZENDESK_OAUTH_TOKEN=TOKEN)
+        assert sandbox.stats()["requests"] <= 6
+    assert done.returncode == 4
+    assert "Couldn't authenticate you" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_token_is_in_nothing_that_a_run_leaves_behind(tmp_path: Path) -> None:
+    secret = re.compile(rf"{TOKEN}|{'YUBiLmV4YW1wbGUvdG9rZW46'}".encode())
+    env = environment(ZENDESK_EMAIL="a@b.example", ZENDESK_API_TOKEN=TOKEN)
+    with SandboxProcess("--users", "100", "--fault", "500@n:1", "--token", "another", *FAST) as sandbox:
+        with start("run", sandbox.url, "-o", tmp_path, "-v", env=env) as process:
+            assert not secret.search(Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            output = b"".join(process.communicate())
+    assert process.returncode == 4
+    assert b"Traceback" in output
+    assert not secret.search(output)
+    assert not any(secret.search(path.read_bytes()) for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_without_credentials_nothing_is_sent_to_a_real_account(tmp_path: Path) -> None:
+    done = zexport("run", "acme", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no credentials for https://acme.zendesk.com" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["end-user.ndjson.partial", ".zexport/ledger.db", ".zexport/lock"])
+def test_nothing_is_opened_through_a_symlink(name: str, tmp_path: Path) -> None:
+    target, out = tmp_path / "precious", tmp_path / "out"
+    target.write_text("keep me")
+    (out / ".zexport").mkdir(parents=True)
+    (out / name).symlink_to(target)
+    with SandboxProcess("--users", "100", *FAST) as sandbox:
+        done = zexport("run", sandbox.url, "-o", out)
+    assert done.returncode in (6, 10)
+    assert target.read_text() == "keep me"
+
+
+def test_a_finished_export_has_a_manifest_that_tells_all(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "900", "--fault", "500@n:2", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "350").returncode == 8
+        assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
+        url = sandbox.url
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    assert manifest["complete"] is True
+    assert (manifest["account"], manifest["users"], manifest["resumes"], manifest["retries"]) == (url, 900, 1, 1)
+    for entry, path in zip(manifest["files"], role_files(tmp_path), strict=True):
+        content = path.read_bytes()
+        assert entry["path"] == path.name
+        assert (entry["role"], entry["users"]) == (path.stem, content.count(b"\n"))
+        assert (entry["bytes"], entry["sha256"]) == (len(content), sha256(content).hexdigest())
+    assert {"query", "requests", "sweep", "warnings", "started_at", "finished_at", "zexport"} <= set(manifest)
+
+
+def _swap_bytes(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+
+
+def _repeat_a_line(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_swap_bytes, "sha256"),
+        (_repeat_a_line, "there twice"),
+        (lambda path: os.truncate(path, path.stat().st_size - 1), "end-user.ndjson"),
+        (Path.unlink, "No such file"),
+    ],
+)
+def test_verify_names_every_kind_of_damage(damage: object, words: str, tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
+    assert callable(damage)
+    damage(tmp_path / "end-user.ndjson")
+    done = zexport("verify", tmp_path)
+    assert done.returncode == 3
+    assert words in done.stderr
+
+
+def test_verify_of_an_unfinished_export_says_so(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "100")
+    done = zexport("verify", tmp_path)
+    assert done.returncode == 3
+    assert "has not finished" in done.stderr
+
+
+def test_the_positions_can_be_read_with_any_sqlite_browser(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "130")
+    with sqlite3.connect(tmp_path / ".zexport" / "ledger.db") as database:
+        rows = database.execute("SELECT sum(users), max(last_id IS NOT NULL) FROM range").fetchone()
+        about = dict(database.execute("SELECT name, value FROM about"))
+    assert rows == (130, 1)
+    assert "last_id" in about["table range"]
+
+
+def test_help_is_quick_and_begins_with_examples() -> None:
+    done = zexport("--help")
+    assert done.returncode == 0
+    assert done.stdout.index("examples:") < done.stdout.index("commands:")
+
+
+def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
+    done = zexport("demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "killed with SIGKILL" in done.stdout
+    assert "verified: 25,000 users" in done.stdout
+    assert "untouched, byte for byte" in done.stdout
+
+
+def test_an_installed_command_is_the_same_program() -> None:
+    command = Path(COMMAND[0]).with_name("zexport")
+    assert subprocess.run([command, "--version"], capture_output=True, check=True).stdout.startswith(b"zexport ")

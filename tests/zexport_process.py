@@ -1,0 +1,88 @@
+"""`zexport` in a process of its own, as a person runs it; and what must be in its output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from exporter.sandbox import Population
+
+COMMAND = [sys.executable, "-m", "exporter"]
+FAST = ("--rate-limit", "1000000")
+"""A limit that no test meets: it is the server's speed that bounds them."""
+ROLES = ("end-user", "agent", "admin")
+TIMEOUT = 60.0
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment without credentials or terminal settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZENDESK_", "COLUMNS", "LINES"))}
+    return kept | {"NO_COLOR": "1"} | more
+
+
+def zexport(
+    *args: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(**env),
+        check=False,
+    )
+
+
+def start(*args: str | Path, **popen: Any) -> subprocess.Popen[bytes]:
+    """Start a command; its stderr and stdout are pipes, unless something else is said."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*COMMAND, *map(str, args)], env=environment(), **(pipes | popen))
+
+
+def events(stderr: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
+    """Read the events of `--progress json`."""
+    for line in stderr:
+        yield json.loads(line)
+
+
+def wait_for_users(process: subprocess.Popen[bytes], users: int) -> int:
+    """Wait until a run with `--progress json` has written so many users; return how many it has."""
+    assert process.stderr is not None
+    for event in events(process.stderr):
+        if event["event"] == "progress" and event["users"] >= users:
+            return int(event["users"])
+    raise AssertionError(f"the run ended with {process.wait()} before it had written {users} users")
+
+
+def expected_lines(users: int, *roles: str, seed: int = 1) -> list[bytes]:
+    """Return the lines that an export of these roles must hold, in order of role and id."""
+    population = Population(users, seed)
+    return [user + b"\n" for role in roles or ROLES for user in population.users(role)]
+
+
+def lines(*paths: Path) -> list[bytes]:
+    """Return the lines of files, with their ends."""
+    return [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
+
+
+def role_files(folder: Path, suffix: str = ".ndjson") -> list[Path]:
+    """Return the files of a folder export, in order of role."""
+    return [folder / f"{role}{suffix}" for role in ROLES]
+
+
+def whole_lines(path: Path) -> bytes:
+    """Return what a reader of a file under way may count on: everything up to its last newline."""
+    for each in (path.with_name(path.name + ".partial"), path):
+        if each.exists():
+            content = each.read_bytes()
+            return content[: content.rfind(b"\n") + 1]
+    return b""
