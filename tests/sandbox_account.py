@@ -45,7 +45,7 @@ class Account:
         assert answer.status == 400, answer
         return json.loads(answer.body)
 
-    def walk(self, link: str = "next", **parameters: object) -> list[Any]:
+    def walk(self, link: str = "next", /, **parameters: object) -> list[Any]:
         """Follow the links of pages until one is empty; return the others."""
         page = self.page(**parameters)
         pages = []

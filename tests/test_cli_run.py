@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox_process import SandboxProcess
-from tests.zexport_process import FAST, ROLES, expected_lines, lines, role_files, start, wait_for_users, zexport
+from tests.zexport_process import (
+    FAST,
+    ROLES,
+    expected_lines,
+    lines,
+    role_files,
+    start,
+    users_of,
+    wait_for_users,
+    zexport,
+)
 
 
 def test_a_folder_is_the_default_and_is_named_after_the_account(tmp_path: Path) -> None:
@@ -42,7 +52,7 @@ def test_external_id_exports_the_one_user_who_has_it(tmp_path: Path) -> None:
     wanted = next(user for user in map(json.loads, expected_lines(300)) if user["external_id"])
     with SandboxProcess("--users", "300", *FAST) as sandbox:
         done = zexport("run", sandbox.url, "-o", "-", "--external-id", wanted["external_id"].upper())
-    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [wanted["id"]]
+    assert [user["id"] for user in users_of(done.stdout)] == [wanted["id"]]
 
 
 def test_permission_set_selects_the_agents_who_have_it(tmp_path: Path) -> None:
@@ -52,8 +62,9 @@ def test_permission_set_selects_the_agents_who_have_it(tmp_path: Path) -> None:
             agent["custom_role_id"] for agent in agents if agent["role"] == "agent" and agent["custom_role_id"]
         )
         done = zexport("run", sandbox.url, "-o", "-", "--permission-set", str(wanted))
-    ids = sorted(json.loads(line)["id"] for line in done.stdout.splitlines())
-    assert ids == sorted(agent["id"] for agent in agents if agent["custom_role_id"] == wanted)
+    assert sorted(user["id"] for user in users_of(done.stdout)) == sorted(
+        agent["id"] for agent in agents if agent["custom_role_id"] == wanted
+    )
 
 
 def test_sideloads_go_to_files_of_their_own_each_record_once(tmp_path: Path) -> None:
@@ -141,7 +152,7 @@ def test_rate_bounds_the_requests_a_minute(tmp_path: Path) -> None:
 
 
 def test_share_takes_that_part_of_the_accounts_limit(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", "--rate-limit", "5000") as sandbox:
+    with SandboxProcess("--users", "800", "--latency", "300ms", "--rate-limit", "5000") as sandbox:
         done = zexport("run", sandbox.url, "-o", tmp_path, "--share", "0.5", "--progress", "json")
     progress = [json.loads(line) for line in done.stderr.splitlines()]
     assert 2500 in {round(each["allowed_per_minute"]) for each in progress if each["event"] == "progress"}

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_constraints_pin_versions_and_name_no_index() -> None:
 def test_every_public_name_is_there_and_documented() -> None:
     for name in exporter.__all__:
         value = getattr(exporter, name)
-        if isinstance(value, type) or (callable(value) and hasattr(value, "__module__")):
+        if isinstance(value, type | FunctionType):
             assert value.__doc__, name
 
 

@@ -44,8 +44,8 @@ def zexport(
 
 def start(*args: str | Path, **popen: Any) -> subprocess.Popen[bytes]:
     """Start a command; its stderr and stdout are pipes, unless something else is said."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*COMMAND, *map(str, args)], env=environment(), **(pipes | popen))
+    usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()}
+    return subprocess.Popen([*COMMAND, *map(str, args)], **(usual | popen))
 
 
 def events(stderr: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
@@ -77,6 +77,11 @@ def lines(*paths: Path) -> list[bytes]:
 def role_files(folder: Path, suffix: str = ".ndjson") -> list[Path]:
     """Return the files of a folder export, in order of role."""
     return [folder / f"{role}{suffix}" for role in ROLES]
+
+
+def users_of(stdout: str) -> list[dict[str, Any]]:
+    """Read the users of an export to stdout. Only newlines end lines: names hold other separators."""
+    return [json.loads(line) for line in stdout.split("\n") if line]
 
 
 def whole_lines(path: Path) -> bytes:

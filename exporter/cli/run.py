@@ -26,6 +26,8 @@ from exporter.events import Event, Failed, Finished, Progress, Started
 from exporter.export import Export, Options
 from exporter.model import Pagination, Query
 
+ECHO = 0.25
+"""Seconds within which a second signal is the first one again: `timeout` and wrappers send it to child and group."""
 BUG, INCOMPLETE, STOPPED_BY_LIMIT, READER_GONE = 1, 3, 8, 141
 
 
@@ -72,13 +74,15 @@ async def _run(export: Export) -> tuple[int, Finished]:
 
     async def listen(*, task_status: TaskStatus[None]) -> None:
         nonlocal signalled
+        since = 0.0
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             task_status.started()
             async for received in signals:
-                if signalled:
+                if not signalled:
+                    signalled, since = int(received), anyio.current_time()
+                    export.stop(received.name)
+                elif anyio.current_time() >= since + ECHO:
                     os._exit(128 + received)
-                signalled = received
-                export.stop(received.name)
 
     async with anyio.create_task_group() as group:
         await group.start(listen)

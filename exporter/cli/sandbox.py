@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import math
 import re
 import sys
 from functools import partial
@@ -27,6 +26,7 @@ KIND@WHEN: what goes wrong, and when. Requests to the list and its count are cou
 example: --users 200000 --latency 300ms --rate-limit 2500 --fault reset@p:0.01 --port 0
 """
 
+_SHARE = re.compile(r"(end-user|agent|admin)=([0-9]*\.?[0-9]+)")
 _SECONDS = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|)")
 
 
@@ -55,11 +55,10 @@ def read_shares(text: str) -> RoleShares:
     """Read shares of roles: `end-user=0.97,agent=0.025,admin=0.005`; who is not named has none."""
     shares = dict.fromkeys(RoleShares._fields, 0.0)
     for part in text.split(","):
-        role, _, share = part.partition("=")
-        name = role.strip().replace("-", "_")
-        if name not in shares or not math.isfinite(value := float(share)):
+        match = _SHARE.fullmatch(part)
+        if not match:
             raise ValueError(f"{part!r} is no share: write end-user=0.97,agent=0.025,admin=0.005")
-        shares[name] = value
+        shares[match[1].replace("-", "_")] = float(match[2])
     return RoleShares(**shares)
 
 
