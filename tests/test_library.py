@@ -15,11 +15,6 @@ from tests.zexport_process import FAST, expected_lines, lines
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_an_export_is_one_line_and_tells_its_observer(tmp_path: Path) -> None:
     seen: list[Event] = []
     with SandboxProcess("--users", "700", *FAST) as sandbox:

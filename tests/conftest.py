@@ -1,0 +1,40 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+import exporter.library  # noqa: F401 (imported before there is a loop to block)
+from exporter.ledger import Ledger
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # aiohttp knows no other
+
+
+@pytest.fixture(autouse=True)
+def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail an async test in which our code makes a blocking call on the event loop, but for those named here.
+
+    Opening and closing an export blocks: nothing else runs then. Noting an intent and appending its lines block on
+    purpose: between the two nothing may run, and each takes less time than going to a thread and back would.
+    """
+    if "anyio_backend" not in request.fixturenames:
+        yield
+        return
+    with blockbuster_ctx("exporter") as blockbuster:
+        for module, functions in {
+            "destination.py": {"parse_destination"},
+            "store.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove"},
+            "export.py": {"_prepare"},
+            "ledger.py": set(vars(Ledger)),
+            "sandbox_process.py": {"__init__", "stats", "close"},
+            "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close", "_sync_folder"},
+        }.items():
+            for function in blockbuster.functions.values():
+                function.can_block_in(module, functions)
+        yield
