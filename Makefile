@@ -18,7 +18,7 @@ demo: $(STAMP)  ## see it work: sandbox, export, kill, resume, verify, in 20 sec
 	@$(BIN)/zexport demo
 
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 soak: $(STAMP)  ## the long campaigns: 200 kills
 	$(BIN)/python -m pytest -m soak --timeout 3000

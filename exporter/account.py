@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from exporter.errors import UsageError
 
+_ADDRESS = re.compile(r"[A-Za-z0-9.:/\[\]-]+")  # no userinfo, no query, nothing that looks like what it is not
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)  # one DNS label (RFC 1035)
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _FORMS = "Write acme, acme.zendesk.com, https://acme.zendesk.com or, for a sandbox, http://127.0.0.1:PORT."
@@ -132,6 +133,8 @@ def parse_origin(text: str) -> str:
     :raises UsageError: for anything that is not the address of one, or plain HTTP to anywhere but loopback.
     """
     text = text.strip()
+    if not _ADDRESS.fullmatch(text):  # and what stands there is not repeated: it may be a secret
+        raise UsageError("the account's address is empty or holds characters that none has", hint=_FORMS)
     if _SUBDOMAIN.fullmatch(text):
         return f"https://{text.lower()}.zendesk.com"
     if "://" not in text:
@@ -141,7 +144,7 @@ def parse_origin(text: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise UsageError(f"{text!r} is no address of an account", hint=_FORMS) from exc
-    odd = parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment
+    odd = parts.path.strip("/")
     suffix = f":{port}" if port is not None else ""
     if not odd and parts.scheme == "https" and _HOST.fullmatch(host):
         return f"https://{host}{suffix}"

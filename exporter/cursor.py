@@ -50,6 +50,6 @@ class Trust:
     def check(self, ids: Sequence[int], issued: Sequence[str | None]) -> None:
         """Hold the cursors that the server issued against those the codec makes of the ids they stand after."""
         if make_all(ids) == issued:
-            self._earned = True
+            self._earned = self._earned or bool(ids)  # no cursors show nothing
         else:
             self._lost = True

@@ -90,6 +90,8 @@ def parse_destination(text: str, *, compression: Compression | None = None, ledg
             raise UsageError("--compress is for files", hint="For a pipe, put the compressor behind it: | zstd")
         path = _absolute(ledger) if ledger else None
         return Destination(STDOUT, path.parent if path else Path(), STDOUT, path)
+    if not text.strip() or "\0" in text:
+        raise UsageError("the destination's name is empty, or none that a file can have")
     if ledger is not None:
         raise UsageError("--ledger is for stdout (-o -): a folder or file has its ledger beside it")
     path = _absolute(text)

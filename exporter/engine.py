@@ -125,6 +125,12 @@ class Engine:
     async def _walk(self, walk: Walk, send: MemoryObjectSendStream[Batch]) -> None:
         meter = self._meter.roles[walk.role]
         meter.ranges += 1
+        try:
+            await self._walk_on(walk, send)
+        finally:
+            meter.ranges -= 1
+
+    async def _walk_on(self, walk: Walk, send: MemoryObjectSendStream[Batch]) -> None:
         async with send:
             while not walk.position.finished:
                 page = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
@@ -137,7 +143,6 @@ class Engine:
                         await send.send(batch)
                     except anyio.BrokenResourceError:  # the writer has ended, and says why
                         return
-        meter.ranges -= 1
 
     def _accept(self, walk: Walk, page: Page) -> Batch:
         if self._query.by_id and page.items:

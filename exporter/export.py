@@ -185,6 +185,7 @@ class Export:
         for _, role, position in ledger.ranges():
             meter.add(role, position.users)
             meter.roles[role].finished = position.finished
+            meter.roles[role].expected = ledger.expected()[role]
         names = self._destination.files(self._query)
         folder = self._destination.folder
         finished = Finished(

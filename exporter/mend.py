@@ -22,7 +22,8 @@ _ESCAPED = re.compile(
     re.DOTALL,
 )
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
-_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+', re.DOTALL)
+_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|[ \t\r\n]+', re.DOTALL)
+"""A string that does not end is taken whole: looked for again at each quote in it, it would cost the square of it."""
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -39,7 +40,7 @@ def mend(body: bytes) -> bytes:
     that stand raw in a string are escaped, which changes no value.
     """
     text = body.decode("utf-8", "surrogateescape")
-    body = _NOT_UTF8.sub(MENDED.decode(), text).encode()
+    body = _NOT_UTF8.sub(lambda _: MENDED.decode(), text).encode()
     body = _ESCAPED.sub(lambda found: MENDED if found[1] else found[0], body)
     return _STRING_OR_SPACE.sub(_escape_controls, body)
 
@@ -64,8 +65,9 @@ def is_utf8(raw: bytes) -> bool:
 def cut(raw: bytes, path: tuple[str, ...], cursor: str) -> bytes:
     """Take the item cursor at `path` out of a user, and the objects that held nothing else.
 
-    The member is found by its own bytes: it can't stand inside a string, where its quotes would be escaped, and where
-    it stands exactly once it is the one the parser saw. Any other spelling goes the slow way over the user's members.
+    At the very end or start of the user it is found by its own bytes: they can't stand inside a string, where their
+    quotes would be escaped, nor deeper, where more braces would follow. Anywhere else, and in any other spelling, the
+    same bytes may be the user's own: that goes the slow way over the members.
     """
     member = b'"%s"' % cursor.encode()
     for name in reversed(path):
@@ -74,8 +76,6 @@ def cut(raw: bytes, path: tuple[str, ...], cursor: str) -> bytes:
             member = b"{%s}" % member
     if raw.endswith(b",%s}" % member):  # where servers append it
         return raw[: -len(member) - 2] + b"}"
-    if raw.count(b"," + member) == 1:
-        return raw.replace(b"," + member, b"")
     if raw.startswith(b"{" + member + b",") and raw.count(member) == 1:
         return b"{" + raw[len(member) + 2 :]
     return _without(raw, path)

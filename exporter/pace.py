@@ -2,12 +2,15 @@
 
 Theory of operation. Zendesk counts requests per account in fixed windows of a minute. So:
 
-1. Requests leave evenly, one every 60 / rate seconds: `AsyncLimiter(1, 60 / rate)`. The form `(rate, 60)` would grant a
-   burst of `rate` and as many again while it leaks: twice the limit in the first minute.
+1. Requests leave evenly, one every 60 / rate seconds: a bucket of little more than 1. The form `(rate, 60)` would grant a
+   burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1 would
+   lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
    is allowed, at the smallest limit any plan has.
 3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
-   left over the rest of the window. What our share leaves over keeps our own noise from setting this off.
+   left over the rest of the window. What our share leaves over keeps our own noise from setting this off. What is in
+   flight may be counted already or not: it is part of the plan, so it does not make us slow down; but once we do, it
+   is taken off what is left. The end of the window comes in whole seconds, rounded either way: it is one more.
 4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
 
 Permits are given one at a time, so a change of rate or a hold takes effect with the next permit.
@@ -28,6 +31,8 @@ from exporter.verdict import Quota
 MINUTE = 60.0
 SLOW_START = 200.0
 """Requests a minute before the account's limit is known: that of the smallest plan in sale (documented)."""
+LATENESS = 0.1
+"""Seconds of late wake-ups that are caught up on: far more than a timer's, and than it takes to read a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ class Pace:
         self._why = ""
         self._sent: deque[float] = deque()
         self._rate = rate or SLOW_START * share
-        self._limiter = AsyncLimiter(1, MINUTE / self._rate)
+        self._limiter = AsyncLimiter(1)
+        self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
 
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"
@@ -76,21 +82,22 @@ class Pace:
     async def permit(self) -> None:
         """Wait for the right to send one request. Every permit has to be followed by one `learn`."""
         async with self._gate:
-            if self._limiter.time_period != MINUTE / self._rate:
-                # The new bucket starts full: else every change of rate would give a permit away.
-                self._limiter = AsyncLimiter(1, MINUTE / self._rate)
-                await self._limiter.acquire()
-            await self._limiter.acquire()
-            await self._over()
+            await self._turn()
+            while (wait := self._held_until - self._clock()) > 0:
+                await anyio.sleep(wait)
+                await self._turn()
         self._in_flight += 1
         self._sent.append(self._clock())
 
-    async def _over(self) -> None:
-        """Wait until no hold is on; one may be prolonged meanwhile."""
-        wait = self._held_until - self._clock()
-        if wait > 0:
-            await anyio.sleep(wait)
-            await self._over()
+    async def _turn(self) -> None:
+        """Wait until the next request is due."""
+        if self._paced != self._rate:
+            self._paced = self._rate
+            size = 1 + LATENESS * self._rate / MINUTE
+            self._limiter = AsyncLimiter(size, size * MINUTE / self._rate)
+            # The new bucket starts full: else each change of rate and each hold would give permits away.
+            await self._limiter.acquire(size if self._sent else size - 1)
+        await self._limiter.acquire()
 
     def learn(self, quota: Quota) -> None:
         """Take in what a response said of the budget; an empty quota if there was no response."""
@@ -102,14 +109,17 @@ class Pace:
         self._rate = self._given or self._limit * self._share
         if quota.remaining is None or quota.reset is None:
             return
-        left = quota.remaining - self._in_flight
-        if left < 1 and quota.reset > 0:
-            self.hold(quota.reset, "this minute's budget is spent")
-        elif left < self._rate / MINUTE * quota.reset:
-            self._rate = left / quota.reset * MINUTE
+        window = min(quota.reset, MINUTE) + 1
+        if quota.remaining < self._rate / MINUTE * window:
+            left = quota.remaining - self._in_flight
+            if left < max(self._rate / MINUTE, 1.0):
+                self.hold(window, "this minute's budget is spent")
+            else:
+                self._rate = min(self._rate, left / window * MINUTE)
 
     def hold(self, seconds: float, why: str) -> None:
         """Let nobody send for this long."""
+        self._paced = None
         until = self._clock() + seconds
         if until > self._held_until:
             self._held_until, self._why = until, why

@@ -61,6 +61,7 @@ class Walk:
     def restart(self) -> None:
         """Begin at the start of the stream again, and skip what is written: the server refused the cursor."""
         self.restarted = True
+        self.milestone, self.laps = None, 0  # the cursors of the first walk come again, and that is no circle
         self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1))
 
 
@@ -74,7 +75,7 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool) -> Batch:
     start = walk.position
     items, skipped = _rest(start, page.items, by_id=by_id)
     if by_id:
-        _check_ascending(walk, items)
+        _check_ascending(walk, page.items, items)
     users = start.users + len(items)
     last_id = items[-1].id if items else start.last_id
     if page.more:
@@ -107,10 +108,10 @@ def _rest(start: Position, items: tuple[Item, ...], *, by_id: bool) -> tuple[tup
     return items[skip:], skip
 
 
-def _check_ascending(walk: Walk, items: tuple[Item, ...]) -> None:
+def _check_ascending(walk: Walk, items: tuple[Item, ...], rest: tuple[Item, ...]) -> None:
     last = walk.position.last_id
-    if items and last is not None and items[0].id <= last:
-        raise _descent(walk, last, items[0].id)
+    if rest and last is not None and rest[0].id <= last:
+        raise _descent(walk, last, rest[0].id)
     for lower, upper in pairwise(items):
         if lower.id >= upper.id:
             raise _descent(walk, lower.id, upper.id)

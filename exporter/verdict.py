@@ -118,14 +118,14 @@ def _hold_time(headers: Mapping[str, str], now: datetime) -> float:
     asked = retry_after(headers, now)
     if asked is None:
         reset = read_quota(headers).reset
-        asked = reset or DEFAULT_HOLD
+        asked = DEFAULT_HOLD if reset is None else max(reset, 1.0)
     return min(asked, MAX_HOLD)
 
 
 def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
     try:
         return _aware(parsedate_to_datetime(headers["Date"]))
-    except (KeyError, ValueError, TypeError, IndexError):
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
 
 
@@ -134,7 +134,7 @@ def _aware(time: datetime) -> datetime:
 
 
 _ENDPOINT_QUOTA = re.compile(r"zendesk-rate-?limit-.+", re.IGNORECASE)
-_ENDPOINT_FIELD = re.compile(r"(total|remaining|resets)=(\d+)")
+_ENDPOINT_FIELD = re.compile(r"\b(total|remaining|resets)=([0-9]{1,9})\b")
 
 
 def read_quota(headers: Mapping[str, str]) -> Quota:
@@ -174,12 +174,10 @@ def words(body: bytes) -> str:
     """Find the words for a person in an error's body: JSON of four forms, HTML or text. Control characters are gone."""
     text = ""
     try:
-        error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        text = _spoken(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace"))
-    else:
-        text = _spoken(error)
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:WORDS] or "no reason given"
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:4096]).split())[:WORDS] or "no reason given"
 
 
 def _spoken(error: object) -> str:

@@ -42,7 +42,7 @@ class _Meta(msgspec.Struct):
 class _Body(msgspec.Struct):
     users: list[msgspec.Raw]
     meta: _Meta | None = None
-    next_page: str | None = None
+    next_page: str | msgspec.UnsetType | None = msgspec.UNSET
     organizations: list[msgspec.Raw] | None = None
     roles: list[msgspec.Raw] | None = None
     groups: list[msgspec.Raw] | None = None
@@ -101,9 +101,8 @@ def read_page(body: bytes, query: Query, role: Role, *, after: str | None = None
     """
     body, heads, parsed = _parse(body)
     raws = [bytes(raw) for raw in parsed.users]
-    before = parsed.meta.before_cursor if parsed.meta else None
-    last = parsed.meta.after_cursor if parsed.meta else None
-    path, cursors = _item_cursors(heads, parsed.meta)
+    meta = parsed.meta if query.pagination is Pagination.CURSOR else None
+    path, cursors = _item_cursors(heads, meta)
     if path:
         raws = [mend.cut(raw, path, cursor) for raw, cursor in zip(raws, cursors, strict=True)]
     items = tuple(
@@ -112,8 +111,8 @@ def read_page(body: bytes, query: Query, role: Role, *, after: str | None = None
     forward, more, beyond = _onward(parsed, query, after)
     return Page(
         items=items,
-        before=before,
-        last=last,
+        before=meta.before_cursor if meta else None,
+        last=meta.after_cursor if meta else None,
         after=forward,
         more=more,
         sideloads=_sideloads(parsed, query, body),
@@ -153,6 +152,8 @@ def _lines(raws: list[bytes], body: bytes) -> list[bytes]:
 def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None, bool, bool]:
     """Say where the walk goes on, whether it does, and whether it would if offset pagination had no limit."""
     if query.pagination is Pagination.OFFSET:
+        if parsed.next_page is msgspec.UNSET:
+            raise NotAPage("the response has no next_page: it is not offset-paginated")
         number = int(after or 1)
         more = bool(parsed.users) and parsed.next_page is not None
         reached = (number + 1) * query.page_size > OFFSET_LIMIT
@@ -163,9 +164,9 @@ def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None,
     # has_more may be missing (reported): then the end is a page that has no cursor to go on from.
     if not parsed.users or parsed.meta.has_more is False:
         return parsed.meta.after_cursor, False, False
-    if parsed.meta.after_cursor is None and parsed.meta.has_more:
+    if not parsed.meta.after_cursor and parsed.meta.has_more:
         raise NotAPage("the response says there is more, but gives no cursor to go on from")
-    return parsed.meta.after_cursor, parsed.meta.after_cursor is not None, False
+    return parsed.meta.after_cursor, bool(parsed.meta.after_cursor), False
 
 
 def _item_cursors(heads: list[_Head], meta: _Meta | None) -> tuple[tuple[str, ...] | None, list[Any]]:
@@ -206,7 +207,7 @@ def _sideloads(parsed: _Body, query: Query, body: bytes) -> dict[Sideload, list[
             for kind in query.include
             for raws in [[bytes(raw) for raw in getattr(parsed, kind.value) or ()]]
         }
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise NotAPage(f"a sideloaded record is not an object ({exc})") from exc
 
 

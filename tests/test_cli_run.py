@@ -199,7 +199,7 @@ def test_a_query_the_account_refuses_is_a_usage_error_in_its_own_words(tmp_path:
 
 
 def test_a_second_run_on_the_same_output_is_refused_at_once_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "5000", "--latency", "20ms", *FAST) as sandbox:
+    with SandboxProcess("--users", "9000", "--latency", "100ms", *FAST) as sandbox:
         with start("run", sandbox.url, "-o", tmp_path, "--progress", "json") as process:
             wait_for_users(process, 500)
             second = zexport("run", sandbox.url, "-o", tmp_path)

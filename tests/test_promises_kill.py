@@ -81,7 +81,7 @@ def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> 
 def test_kills_with_one_file_sideloads_and_whatever_item_cursors(name: str, place: str, tmp_path: Path) -> None:
     out, sideload = tmp_path / name, tmp_path / name.replace("one", "one.identities")
     with SandboxProcess("--users", str(USERS), "--item-cursors", place, *SLOW, *FAST) as sandbox:
-        arguments = ["-o", out, "--include", "identities,organizations"]
+        arguments = ["-o", str(out), "--include", "identities,organizations"]
         KillLoop(sandbox.url, [out, sideload] if out.suffix == ".ndjson" else [], arguments, 7).until_complete(3, 1.5)
         whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--include", "identities,organizations")
     assert whole.returncode == 0
@@ -103,7 +103,7 @@ def test_with_sealed_cursors_and_none_for_items_a_kill_repeats_nobody_in_another
     out = tmp_path / "out"
     flags = ("--item-cursors", "none", "--quirk", "sealed-cursors", *SLOW, *FAST)
     with SandboxProcess("--users", str(USERS), *flags) as sandbox:
-        arguments = ["-o", out, "--sort", "-created_at"]
+        arguments = ["-o", str(out), "--sort", "-created_at"]
         KillLoop(sandbox.url, role_files(out), arguments, 3).until_complete(3, 1.2)
         whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--sort", "-created_at")
     assert whole.returncode == 0

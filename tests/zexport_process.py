@@ -26,7 +26,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def zexport(
-    *args: str | Path, cwd: Path | None = None, stdin: str | None = None, **env: str
+    *args: str | Path, cwd: Path | None = None, stdin: str | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
@@ -37,15 +37,21 @@ def zexport(
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        env=environment(**env),
+        env=environment(**(env or {})),
         check=False,
     )
 
 
 def start(*args: str | Path, **popen: Any) -> subprocess.Popen[bytes]:
     """Start a command; its stderr and stdout are pipes, unless something else is said."""
-    usual = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()}
-    return subprocess.Popen([*COMMAND, *map(str, args)], **(usual | popen))
+    usual: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": environment(),
+    }
+    process: subprocess.Popen[bytes] = subprocess.Popen([*COMMAND, *map(str, args)], **(usual | popen))
+    return process
 
 
 def events(stderr: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:

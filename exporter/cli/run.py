@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import traceback
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskStatus
@@ -49,7 +50,9 @@ def main(args: argparse.Namespace) -> int:
         limits=Limits(args.max_users, args.max_duration),
         restart=args.restart,
     )
-    view = make_view(args.progress, args.quiet, sys.stderr)
+    # At a terminal, a table would be drawn over the users.
+    shared = destination.stdout and args.progress == "auto" and sys.stdout.isatty()
+    view = make_view("off" if shared else args.progress, args.quiet, sys.stderr)
     users = _LastKnown()
 
     def observe(event: Event) -> None:
@@ -57,14 +60,14 @@ def main(args: argparse.Namespace) -> int:
         view(event)
 
     export = Export(account, destination, query, options, observe)
-    again = _command()
+    again = _command() if destination.ledger else None
     try:
         with view:
             signalled, finished = run_loop(_run, export)
     except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
         return _failed(exc, args, view, users.count, again)
     if not args.quiet and args.progress != "json":
-        print(summary(finished, account=account.name, destination=destination.text, command=again), file=sys.stderr)
+        _say(summary(finished, account=account.name, destination=destination.text, command=again))
     return _code(signalled, finished)
 
 
@@ -91,17 +94,24 @@ async def _run(export: Export) -> tuple[int, Finished]:
     return signalled, finished
 
 
-def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | None, again: str) -> int:
+def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | None, again: str | None) -> int:
     code = exit_code(exc)
     text = error_text(exc, finished_users=users, command=again)
     if args.progress == "json" and not args.quiet:
         first = flatten(exc)[0]
         view(Failed(clean(str(first)), clean(getattr(first, "hint", "")), code))
     elif code != READER_GONE or args.verbose:  # `| head` is no failure, and nobody wants to be told of it
-        print(text, file=sys.stderr)
+        _say(text)
     if args.verbose or code == BUG:
-        traceback.print_exception(exc, file=sys.stderr)
+        _say("".join(traceback.format_exception(exc)).rstrip())
     return code
+
+
+def _say(text: str) -> None:
+    """Print to stderr, if there is one: without it, `print` would fall back to stdout, which is for users."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 def _code(signalled: int, finished: Finished) -> int:

@@ -69,9 +69,9 @@ class Order:
         """Return the ranks of all members who have a value; if none has, the empty range where they would be."""
         run = -int((self._first - value) // max(self._step, 1))  # the first that has no less
         run = min(max(run, 0), self._runs)
-        first = run * self._run
-        tied = run < self._runs and self._first + run * self._step == value
-        last = first + self._run if tied else first
+        first = last = run * self._run
+        if self._first + run * self._step == value:
+            last += self._run
         first, last = min(first, self._count), min(last, self._count)
         return range(self._mirror(last) + 1, self._mirror(first) + 1) if descending else range(first, last)
 
