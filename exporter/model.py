@@ -72,8 +72,6 @@ class Query:
             raise ValueError("a sideload is named twice")
         if self.sort is not None and not self.sort.removeprefix("-").replace("_", "a").isalnum():
             raise ValueError(f"sort must be a field name, with or without '-' before it, not {self.sort!r}")
-        if self.sort is not None and self.pagination is Pagination.OFFSET:
-            raise ValueError("sort belongs to cursor pagination: with offset the API ignores it silently")
 
     @property
     def by_id(self) -> bool:

@@ -172,7 +172,6 @@ def _redirected(status: int, headers: Mapping[str, str]) -> ExportError:
 
 def words(body: bytes) -> str:
     """Find the words for a person in an error's body: JSON of four forms, HTML or text. Control characters are gone."""
-    text = ""
     try:
         text = _spoken(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -78,10 +78,10 @@ def parameters(
         params.append(("external_id", query.external_id))
     if query.include:
         params.append(("include", ",".join(query.include)))
-    if query.pagination is Pagination.OFFSET:
-        return [*params, ("page", after or "1"), ("per_page", str(query.page_size))]
     if query.sort is not None:
         params.append(("sort", query.sort))
+    if query.pagination is Pagination.OFFSET:
+        return [*params, ("page", after or "1"), ("per_page", str(query.page_size))]
     params += [
         ("page[size]", str(query.page_size)),
         ("include_boundary_indicators", "true"),

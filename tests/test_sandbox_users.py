@@ -25,7 +25,7 @@ THOUSANDS = list(islice(Population(100_000, 1).users(), 5_000))
 def test_an_account_is_the_same_bytes_everywhere() -> None:
     assert (
         hashlib.sha256(b"".join(THOUSANDS[:1_000])).hexdigest()
-        == "d8915a9820c00316f4483142b1340468d3e830bd811650ca15a0917b6ebf5841"
+        == "6d3471fa671c21bbcb5ab1da02fc4d0071cfe639784b0e42472c21572814a94d"
     )
 
 

@@ -70,7 +70,7 @@ def archetype(cohort: int, number: int, plain: bool) -> bytes:
         "shared": wire(False),
         "shared_agent": wire(False),
         "last_login_at": b"%b",
-        "two_factor_auth_enabled": wire(None if end_user else False),
+        "two_factor_auth_enabled": wire(None),
         "signature": _text(None if end_user else prose[draws >> 13 & 15]),
         "details": _text(prose[draws >> 17 & 15]),
         "notes": _text(notes),

@@ -66,9 +66,9 @@ async def deliver(request: web.BaseRequest, answer: Answer, headers: Headers) ->
 
 
 async def _whole(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
-    """Send all: a page in chunks, and compressed if the client takes gzip (observed); all else with its length."""
+    """Send all: content in chunks, and compressed if the client takes gzip (observed); all else with its length."""
     body = _encode(request, answer, headers)
-    if _is_page(request, answer):
+    if _is_content(request, answer):
         headers.append(("etag", f'W/"{zlib.crc32(body):08x}"'))
         response = web.Response(body=body, headers=headers)
         response.enable_chunked_encoding()
@@ -104,13 +104,14 @@ _WAYS: dict[Delivery, Callable[[web.BaseRequest, Answer, Headers], Awaitable[web
 }
 
 
-def _is_page(request: web.BaseRequest, answer: Answer) -> bool:
+def _is_content(request: web.BaseRequest, answer: Answer) -> bool:
+    """Tell whether this is what was asked for, to a client that understands chunks."""
     return answer.status == 200 and answer.content_type == JSON and request.version >= HttpVersion11
 
 
 def _encode(request: web.BaseRequest, answer: Answer, headers: Headers) -> bytes:
-    """Compress the body of a page for a client that takes gzip, and say so in the headers."""
-    if not _is_page(request, answer) or "gzip" not in request.headers.get("accept-encoding", ""):
+    """Compress content for a client that takes gzip, and say so in the headers."""
+    if not _is_content(request, answer) or "gzip" not in request.headers.get("accept-encoding", ""):
         return answer.body
     headers.append(("content-encoding", "gzip"))
     return _compress(answer.body, 1, _GZIP)

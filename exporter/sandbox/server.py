@@ -59,7 +59,8 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest, asked: Request, number: int) -> web.StreamResponse:
         permit = self._window.take() if asked.path.startswith("/api/v2/") else None
-        latency = self._settings.latency + self._settings.jitter * chance(number, self._settings.seed)
+        # Another sequence than the faults draw from: a slow request must not be likelier to fail.
+        latency = self._settings.latency + self._settings.jitter * chance(number, ~self._settings.seed)
         if latency:
             await asyncio.sleep(latency)
         if permit and not permit.granted:
