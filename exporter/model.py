@@ -75,8 +75,8 @@ class Query:
 
     @property
     def by_id(self) -> bool:
-        """Whether a walk ascends by id: the order of cursors is `id`, unless another sort is asked for."""
-        return self.sort in (None, "id")
+        """Whether a walk ascends by id: cursors do, unless another sort is asked for; offsets are not known to."""
+        return self.sort in (None, "id") and self.pagination is Pagination.CURSOR
 
     def describe(self) -> dict[str, object]:
         """Name every field, as plain JSON values: the ledger and the manifest hold the query in this form."""

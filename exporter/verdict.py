@@ -183,7 +183,7 @@ def _spoken(error: object) -> str:
     if isinstance(error, str):
         return error
     if isinstance(error, list):
-        return "; ".join(_spoken(each) for each in error[:3])
+        return "; ".join(spoken for each in error[:3] if (spoken := _spoken(each)))
     if isinstance(error, dict):
         names = ("errors", "title", "error", "message", "description", "error_description", "detail")
         return ": ".join(spoken for name in names if (spoken := _spoken(error.get(name))))

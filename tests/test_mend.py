@@ -181,7 +181,7 @@ def test_without_cursors_of_the_page_none_in_a_user_is_believed(meta: dict[str, 
 
 
 def test_one_user_without_a_cursor_leaves_all_users_untouched() -> None:
-    users = [{"id": 1, "cursor": "c1"}, {"id": 2}, {"id": 3, "cursor": "c3"}]
+    users: list[dict[str, Any]] = [{"id": 1, "cursor": "c1"}, {"id": 2}, {"id": 3, "cursor": "c3"}]
     assert [json.loads(item.line) for item in page_of(users, CURSOR).items] == users
 
 

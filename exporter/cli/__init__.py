@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -32,21 +31,15 @@ exit codes:
 """
 
 
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps one line a command, where the terminal is wide enough."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32, width=min(shutil.get_terminal_size().columns, 110) - 2)
-
-
 def _parser() -> argparse.ArgumentParser:
     from exporter.cli import arguments, sandbox
+    from exporter.cli.help import HelpFormatter
 
     parser = argparse.ArgumentParser(
         prog="zexport",
         description="Every user out of a Zendesk account: at the whole rate limit, resumable at any instant,\n"
         "provably complete.\n\n" + _EXAMPLES,
-        formatter_class=_HelpFormatter,
+        formatter_class=HelpFormatter,
         usage="zexport COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"zexport {VERSION}")

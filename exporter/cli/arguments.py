@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
+from exporter.cli.help import HelpFormatter
 from exporter.destination import Compression
 from exporter.model import MAX_PAGE_SIZE, OFFSET_LIMIT, Pagination, Role, Sideload
 
@@ -16,13 +17,14 @@ _PROGRESS = ("auto", "bar", "json", "off")
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
     _add_run(commands)
-    status = _add(commands, "status", "how far, how fast, what is left", "zexport status acme-users")
+    status = _add(commands, "status", "DEST", "how far, how fast, what is left", "zexport status acme-users")
     status.add_argument("destination", metavar="DEST", help="a folder, a file, or the --ledger of an export to stdout")
-    verify = _add(commands, "verify", "prove the files against the manifest", "zexport verify acme-users")
+    verify = _add(commands, "verify", "DEST", "prove the files against the manifest", "zexport verify acme-users")
     verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to")
     estimate = _add(
         commands,
         "estimate",
+        "ACCOUNT …",
         "users by role, pages, minutes at this account's rate; writes nothing",
         "zexport estimate acme\n  zexport estimate acme --role agent --share 0.5",
     )
@@ -33,6 +35,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add(
         commands,
         "demo",
+        "",
         "sandbox + run, killed half-way, run again, verified: the promises in 20 seconds",
         "zexport demo",
     )
@@ -42,6 +45,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run = _add(
         commands,
         "run",
+        "ACCOUNT [-o DEST] …",
         "export; run again to resume; nothing to do if complete",
         "zexport run acme                       into ./acme-users/, one file a role\n"
         "  zexport run acme -o users.ndjson       into one file\n"
@@ -87,13 +91,14 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, examples: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, usage: str, what: str, examples: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}.\n\nexamples:\n  {examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
+        usage=f"zexport {name} {usage}",
     )
     parser.set_defaults(run=lambda args: import_module(f"exporter.cli.{name}").main(args))
     return parser

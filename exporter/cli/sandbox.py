@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
 from exporter.sandbox.faults import KINDS, parse
 from exporter.sandbox.settings import IdLayout, ItemCursors, Quirk, RoleShares, Settings
@@ -82,7 +83,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="serve the endpoint on loopback",
         description="Serve GET /api/v2/users on loopback, as the service does, from users made out of a seed.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
     default = Settings()
