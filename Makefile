@@ -10,8 +10,8 @@ help:  ## show this
 
 $(STAMP): pyproject.toml constraints.txt exporter/version.py
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip setuptools
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[fast,zstd]' --group test --group lint
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --upgrade pip setuptools
+	$(BIN)/pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[fast,zstd]' --group test --group lint
 	@touch $@
 
 demo: $(STAMP)  ## see it work: sandbox, export, kill, resume, verify, in 20 seconds

@@ -12,6 +12,7 @@ from exporter.errors import UsageError
 from exporter.model import Query, Role, Sideload
 
 STDOUT = "-"
+_SQLITE = b"SQLite format 3\0"
 _USERS_FILE = re.compile(r"(?P<stem>.+?)\.(?:ndjson|jsonl)(?P<suffix>\.gz|\.zst)?")
 
 
@@ -57,6 +58,13 @@ class Destination:
         if self.stdout:
             return self.ledger.with_name(self.ledger.name + ".manifest.json")
         return (self.folder if self.file is None else self.ledger.parent) / "manifest.json"
+
+    @property
+    def lock(self) -> Path | None:
+        """The path of the lock; None for stdout without a ledger."""
+        if self.ledger is None:
+            return None
+        return self.ledger.with_name(self.ledger.name + ".lock" if self.stdout else "lock")
 
     def users_file(self, role: Role) -> str:
         """Name the file for a role's users."""
@@ -106,6 +114,19 @@ def parse_destination(text: str, *, compression: Compression | None = None, ledg
     if path.exists() and not path.is_dir():
         raise UsageError(f"{text} is neither a folder nor an NDJSON file")
     return Destination(text, path, None, path / ".zexport" / "ledger.db", compression or Compression.NONE)
+
+
+def find_destination(text: str) -> Destination:
+    """Read what a person writes for an export that is there: a folder, a file, or the ledger of one to stdout.
+
+    :raises UsageError: if it can't be meant.
+    """
+    path = _absolute(text)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                return parse_destination(STDOUT, ledger=text)
+    return parse_destination(text)
 
 
 def _absolute(text: str) -> Path:

@@ -38,10 +38,10 @@ def locked(destination: Destination) -> Iterator[None]:
 
     :raises LockedError: at once, if another run holds it; OutputError: if it can't be made.
     """
-    if destination.ledger is None:
+    path = destination.lock
+    if path is None:
         yield
         return
-    path = destination.ledger.with_name("lock" if not destination.stdout else destination.ledger.name + ".lock")
     try:
         if not destination.stdout:
             destination.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,11 +53,26 @@ def locked(destination: Destination) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            holder = os.read(fd, 20).decode(errors="replace").strip()
-            raise LockedError(f"another run (process {holder}) is writing to {destination.text}") from exc
+            raise LockedError(f"another run (process {holder(destination)}) is writing to {destination.text}") from exc
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
+    finally:
+        os.close(fd)
+
+
+def holder(destination: Destination) -> str | None:
+    """Name the process that holds the lock, by its number; None if none does."""
+    try:
+        fd = os.open(destination.lock or "", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(fd, 20).decode(errors="replace").strip()
+    else:
+        return None
     finally:
         os.close(fd)
 

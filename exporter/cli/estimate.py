@@ -9,9 +9,10 @@ from exporter.account import Account
 from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.loop import run_loop
-from exporter.client import open_client
+from exporter.client import Client, open_client
+from exporter.errors import ContractError, IncompleteError
 from exporter.model import MAX_PAGE_SIZE, Query, Role
-from exporter.pace import Pace
+from exporter.pace import SLOW_START, Pace
 
 
 def main(args: argparse.Namespace) -> int:
@@ -23,18 +24,25 @@ def main(args: argparse.Namespace) -> int:
         counts = run_loop(_counts, account, query, pace)
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from group
-    rate = pace.statistics()
-    unknown = [role for role, count in counts.items() if count is None]
+    limit = pace.statistics().limit
+    rate = args.rate or (limit or SLOW_START) * args.share
     pages = sum(ceil((count or 0) / MAX_PAGE_SIZE) for count in counts.values())
     for role, count in counts.items():
         print(f"{role.value:<9} {'unknown' if count is None else f'{count:,}':>12} users")
     print(f"{'total':<9} {sum(count or 0 for count in counts.values()):>12,} users, {pages:,} pages of {MAX_PAGE_SIZE}")
-    of = f" ({args.share:.0%} of the account's {rate.limit})" if rate.limit and args.rate is None else ""
-    print(f"at {rate.rate:,.0f} requests a minute{of}: {pages / rate.rate:,.1f} minutes at least")
+    of = f" ({args.share:.0%} of the account's {limit})" if limit and args.rate is None else ""
+    print(f"at {rate:,.0f} requests a minute{of}: {pages / rate:,.1f} minutes at least")
     print("The account's own counts are estimates: above 100,000 they may be a day old, or capped there for a while.")
-    return 3 if unknown else 0
+    return IncompleteError.exit_code if None in counts.values() else 0
 
 
 async def _counts(account: Account, query: Query, pace: Pace) -> dict[Role, int | None]:
     async with open_client(account, pace) as client:
-        return {role: await client.count(query, role) for role in query.roles}
+        return {role: await _count(client, query, role) for role in query.roles}
+
+
+async def _count(client: Client, query: Query, role: Role) -> int | None:
+    try:
+        return await client.count(query, role)
+    except ContractError:  # an account that does not count; every other error is told
+        return None

@@ -12,6 +12,15 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def effort(requests: int, retries: int, resumes: int) -> str:
+    """Return what an export took.
+
+    >>> effort(1002, 1, 2)
+    '1,002, 1 retry, 2 resumes'
+    """
+    return f"{requests:,}, {counted(retries, 'retry', 'retries')}, {counted(resumes, 'resume', 'resumes')}"
+
+
 def duration(seconds: float) -> str:
     """Return a time in its two largest units.
 

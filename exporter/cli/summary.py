@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.cli.clean import clean
-from exporter.cli.figures import counted, duration, size
+from exporter.cli.figures import counted, duration, effort, size
 from exporter.errors import ExportError
 from exporter.events import Finished
 
@@ -43,7 +43,7 @@ def summary(finished: Finished, *, account: str, destination: str, command: str 
         lines += _entry("missing", [clean(finished.missing)])
     if not already:
         lines += _entry("time", [_time(finished)])
-    lines += _entry("requests", [_requests(finished)])
+    lines += _entry("requests", [effort(finished.requests, finished.retries, finished.resumes)])
     lines += _entry("files", _output(finished, destination, over=over))
     lines += _warnings(finished.warnings)
     lines += _entry("next", _next(finished, destination) if over else [_command(command)] if command else [])
@@ -140,12 +140,6 @@ def _time(finished: Finished) -> str:
     if finished.written == finished.users:
         return f"{duration(finished.seconds)}, {speed} users/s"
     return f"{duration(finished.seconds)} in this run: {counted(finished.written, 'user', 'users')}, {speed}/s"
-
-
-def _requests(finished: Finished) -> str:
-    retries = counted(finished.retries, "retry", "retries")
-    resumes = counted(finished.resumes, "resume", "resumes")
-    return f"{finished.requests:,}, {retries}, {resumes}"
 
 
 def _output(finished: Finished, destination: str, *, over: bool) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from exporter.cli.clean import clean
-from exporter.destination import parse_destination
+from exporter.destination import find_destination
 from exporter.errors import IncompleteError
 from exporter.manifest import verify
 
@@ -16,7 +16,7 @@ SHOWN = 20
 
 def main(args: argparse.Namespace) -> int:
     """Verify, print what was proved or what differs, and return the exit code."""
-    found = verify(parse_destination(args.destination))
+    found = verify(find_destination(args.destination))
     for problem in found.problems[:SHOWN]:
         print(f"zexport: {clean(problem)}", file=sys.stderr)
     if len(found.problems) > SHOWN:
