@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from exporter.account import Account
 from exporter.client import PATIENCE, Client, open_client
 from exporter.destination import Destination
 from exporter.engine import Engine, Limits
-from exporter.errors import LedgerError
+from exporter.errors import LedgerError, OutputError
 from exporter.events import Finished, Observer, Started, ignore
 from exporter.ledger import Ledger
 from exporter.meter import Meter
@@ -121,12 +121,13 @@ class Export:
                 )
                 if self._stopped:
                     self._engine.stop(self._stopped)
-                ended = "error"
                 try:
                     finished = await self._engine.run()
-                    ended = "complete" if finished else self._engine.stopped
-                finally:
-                    reporter.save(ended)
+                except BaseException:
+                    with suppress(OutputError):  # a full disk is told of by what met it first
+                        reporter.save("error")
+                    raise
+                reporter.save("complete" if finished else self._engine.stopped)
             if finished:
                 await anyio.to_thread.run_sync(self._seal, self._facts(ledger))
                 ledger.note("complete", _now())

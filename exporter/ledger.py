@@ -100,7 +100,7 @@ class Ledger:
 
     def about(self) -> dict[str, str]:
         """Return what the ledger is about, by name."""
-        return dict(self._db.execute("SELECT name, value FROM about"))
+        return dict(self._rows("SELECT name, value FROM about"))
 
     def note(self, name: str, value: str) -> None:
         """Keep one more fact about the export."""
@@ -122,7 +122,7 @@ class Ledger:
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
-        return [Run(*row) for row in self._db.execute("SELECT * FROM run ORDER BY number")]
+        return [Run(*row) for row in self._rows("SELECT * FROM run ORDER BY number")]
 
     def totals(self) -> Totals:
         """Return what all runs have done together, as far as it is settled."""
@@ -146,26 +146,24 @@ class Ledger:
 
     def expected(self) -> dict[Role, int | None]:
         """Return the account's own counts."""
-        return {Role(role): users for role, users in self._db.execute("SELECT role, expected_users FROM stream")}
+        return {Role(role): users for role, users in self._rows("SELECT role, expected_users FROM stream")}
 
     def ranges(self) -> Iterator[tuple[int, Role, Position]]:
         """Yield number, role and settled position of every range."""
-        rows = self._db.execute(
-            "SELECT number, role, cursor, skip, last_id, users, finished FROM range ORDER BY number"
-        )
+        rows = self._rows("SELECT number, role, cursor, skip, last_id, users, finished FROM range ORDER BY number")
         for number, role, cursor, skip, last_id, users, finished in rows:
             yield number, Role(role), Position(cursor, skip, last_id, users, bool(finished))
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Return synced bytes and records of each file."""
-        return {name: (size, records) for name, size, records in self._db.execute("SELECT * FROM file")}
+        return {name: (size, records) for name, size, records in self._rows("SELECT * FROM file")}
 
     def intents(self) -> Iterator[Intent]:
         """Yield the intents that are not settled, in order.
 
         :raises LedgerError: if one can't be read.
         """
-        for (text,) in self._db.execute("SELECT writes_and_moves FROM intent ORDER BY number"):
+        for (text,) in self._rows("SELECT writes_and_moves FROM intent ORDER BY number"):
             try:
                 yield intents.decode(text)
             except (ValueError, KeyError, TypeError) as exc:
@@ -179,7 +177,7 @@ class Ledger:
                 if (kind, key) in self._pending:
                     continue
                 query = "SELECT 1 FROM sideload_written WHERE kind=? AND identity=?"
-                if self._db.execute(query, (kind, key)).fetchone():
+                if self._rows(query, (kind, key)).fetchone():
                     continue
                 self._pending.add((kind, key))
                 chosen.setdefault(kind, []).append((key, line))
@@ -243,7 +241,7 @@ class Ledger:
 
     def warnings(self) -> list[str]:
         """Return the warnings, in words."""
-        rows = self._db.execute("SELECT text, times, ids FROM warning ORDER BY rowid")
+        rows = self._rows("SELECT text, times, ids FROM warning ORDER BY rowid")
         return [
             f"{text}: {times} users, {', '.join(map(str, orjson.loads(ids)))}" if ids != "[]" else text
             for text, times, ids in rows
@@ -269,6 +267,12 @@ class Ledger:
                 )
             self._db.executemany("DELETE FROM sideload_written WHERE kind=? AND identity=?", recovered.lost)
             self._db.execute("DELETE FROM intent WHERE number<=?", (upto,))
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(query, values)
+        except sqlite3.Error as exc:
+            raise OutputError(f"the ledger can't be read ({exc})") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -104,7 +104,7 @@ def open_ledger(path: Path | None, belongs_to: dict[str, str], roles: tuple[str,
         try:
             ledger = Ledger(database)
             _check(path, ledger, belongs_to)
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, OutputError) as exc:
             raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
         yield ledger
 
