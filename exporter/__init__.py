@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exporter.account import Account, ApiToken, OAuthToken, Secret, load_account
+    from exporter.destination import Compression
     from exporter.engine import Limits
     from exporter.errors import (
         AuthError,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         OutputError,
         UsageError,
     )
-    from exporter.events import Event, Finished, Held, Observer, Progress, Retrying, RoleProgress, Started
+    from exporter.events import Event, Failed, Finished, Held, Observer, Progress, Retrying, RoleProgress, Started
     from exporter.export import Options
     from exporter.library import export_users, stream_users
     from exporter.manifest import Verified, verify
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "account": "Account ApiToken OAuthToken Secret load_account",
+    "destination": "Compression",
     "engine": "Limits",
     "errors": "AuthError ClosedPipeError ContractError ExportError IncompleteError LedgerError LockedError "
     "NetworkError OutputError UsageError",
-    "events": "Event Finished Held Observer Progress Retrying RoleProgress Started",
+    "events": "Event Failed Finished Held Observer Progress Retrying RoleProgress Started",
     "export": "Options",
     "library": "export_users stream_users",
     "manifest": "Verified verify",
@@ -64,9 +66,11 @@ __all__ = [
     "ApiToken",
     "AuthError",
     "ClosedPipeError",
+    "Compression",
     "ContractError",
     "Event",
     "ExportError",
+    "Failed",
     "Finished",
     "Held",
     "IncompleteError",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -169,23 +169,22 @@ class Client:
                 raise verdict.error
             if isinstance(verdict, CursorRefused):
                 return verdict
-            self._retries += 1
-            delay = self._wait_before_next(verdict, delays, role, attempt)
             left = self._patience_left(started)
-            if left <= 0 or not (verdict.hold or self._budget.spend()):
+            delay = 0.0 if verdict.hold else next(delays, None)
+            if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
                 raise NetworkError(f"gave up on {path} for {role} after {attempt} tries: {verdict.why}")
+            self._retries += 1
+            if verdict.hold:
+                self._hold(verdict)
+                continue
+            delay = max(delay, verdict.after or 0.0)
+            self._observe(Retrying(role, verdict.why, delay, attempt))
             await anyio.sleep(min(delay, left))
 
-    def _wait_before_next(self, again: Again, delays: Iterator[float], role: Role, attempt: int) -> float:
-        """Say how long this request waits by itself: not at all where the whole account is held."""
-        if again.hold:
-            seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
-            self._pace.hold(seconds, again.why)
-            self._observe(Held(seconds, again.why))
-            return 0.0
-        delay = max(again.after or 0.0, next(delays, retry.CAP))
-        self._observe(Retrying(role, again.why, delay, attempt))
-        return delay
+    def _hold(self, again: Again) -> None:
+        seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
+        self._pace.hold(seconds, again.why)
+        self._observe(Held(seconds, again.why))
 
     def _patience_left(self, started: float) -> float:
         patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)

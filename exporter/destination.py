@@ -109,7 +109,7 @@ def parse_destination(text: str, *, compression: Compression | None = None, ledg
         if compression not in (None, by_name):
             raise UsageError(f"--compress {compression} does not fit the name {path.name}")
         return Destination(text, path.parent, path.name, Path(f"{path}.zexport") / "ledger.db", by_name)
-    if path.suffix in (".json", ".csv", ".gz", ".zst", ".db", ".parquet"):
+    if path.suffix in (".json", ".csv", ".tsv", ".txt", ".gz", ".zst", ".zstd", ".zip", ".db", ".parquet"):
         raise UsageError(f"{path.name} is no name for NDJSON", hint="Name it .ndjson or .jsonl, or name a folder.")
     if path.exists() and not path.is_dir():
         raise UsageError(f"{text} is neither a folder nor an NDJSON file")

@@ -4,7 +4,7 @@ Theory of operation.
 
 1. Each range is walked by a task of its own: fetch a page, accept it, hand it over, fetch the next. So the next page is
    asked for while the last one is written.
-2. One task writes. For each batch: stage it, note the intent, append the lines; between the last two nothing else runs.
+2. One task writes. For each batch: stage it, note the intent, append the lines; to files, nothing runs in between.
    The channel to it is bounded: a slow disk or a slow reader of stdout slows the fetching, and nothing piles up.
 3. One task ticks: it brings what is written onto the disk, settles the ledger, and tells how far things are.
 4. A range's error ends the asking, like a stop does: what is in hand is still written, then the error is raised. The
@@ -22,7 +22,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from exporter import cursor
 from exporter.cursor import Trust
-from exporter.errors import ClosedPipeError, ContractError, ExportError
+from exporter.errors import ClosedPipeError, ContractError, ExportError, OutputError
 from exporter.intents import Intent
 from exporter.ledger import Ledger
 from exporter.meter import Meter
@@ -103,7 +103,7 @@ class Engine:
                 await self._write_all(receive)
             group.cancel_scope.cancel()
         await self._commit(self._sink.flush())
-        self._ledger.settle_part(await self._sink.sync(final=True))
+        await self._settle(final=True)
         if self._failure is not None:
             raise self._failure
         complete = all(position.finished for _, _, position in self._ledger.ranges())
@@ -162,7 +162,10 @@ class Engine:
 
     def _refused(self, walk: Walk, refused: CursorRefused) -> None:
         if not self._query.by_id or walk.restarted or walk.position.cursor is None:
-            raise ContractError(f"the server does not take its own cursor for {walk.role}: {refused.said}")
+            raise ContractError(
+                f"the server does not take its own cursor for {walk.role}: {refused.said}",
+                hint="In this order there is no other way back to the place: begin anew with --restart.",
+            )
         walk.restart()
 
     async def _write_all(self, receive: MemoryObjectReceiveStream[Batch]) -> None:
@@ -192,6 +195,17 @@ class Engine:
             self._ledger.intend(intent)
             await self._sink.write(intent)
 
+    async def _settle(self, *, final: bool = False) -> None:
+        try:
+            durable = await self._sink.sync(final=final)
+        except OutputError:  # never tried again: what is not settled may be lost, and must not be believed
+            self._ledger.distrust()
+            raise
+        if final:
+            self._ledger.settle_part(durable)
+        else:
+            self._ledger.settle(durable)
+
     async def _tick(self) -> None:
         synced = anyio.current_time()
         while True:
@@ -201,7 +215,7 @@ class Engine:
                 self.stop("--max-duration")
             if anyio.current_time() >= synced + SYNC_EVERY:
                 await self._commit(self._sink.flush())
-                self._ledger.settle(await self._sink.sync())
+                await self._settle()
                 synced = anyio.current_time()
 
     async def _count(self) -> None:
@@ -216,5 +230,5 @@ class Engine:
 
     async def _finish(self) -> None:
         await self._commit(self._sink.finish())
-        self._ledger.settle_part(await self._sink.sync(final=True))
+        await self._settle(final=True)
         self._sink.publish()

@@ -14,7 +14,7 @@ ExportError                      exit
 └── ClosedPipeError               141   the reader of stdout is gone
 ```
 
-A failure that may pass is no exception but a value (`wire.Again`), consumed inside `client.fetch`; `NotAPage` is the
+A failure that may pass is no exception but a value (`verdict.Again`), consumed inside `client.fetch`; `NotAPage` is the
 one bridge between the two. Foreign exceptions are translated once, at the module that met them.
 """
 

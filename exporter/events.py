@@ -102,7 +102,7 @@ class Finished:
     :param resumes: how many runs went on where another ended.
     :param bytes: size of the output on disk, or sent to stdout.
     :param seconds: how long this run took.
-    :param files: the paths of the output, as far as they exist under their final name.
+    :param files: the paths of the output; until it is complete, `.partial` stands behind each.
     :param warnings: what a person should know, in sentences.
     """
 

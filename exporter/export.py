@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -14,7 +15,7 @@ from exporter.account import Account
 from exporter.client import PATIENCE, Client, open_client
 from exporter.destination import Destination
 from exporter.engine import Engine, Limits
-from exporter.errors import LedgerError, OutputError
+from exporter.errors import LedgerError, OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
 from exporter.ledger import Ledger
 from exporter.meter import Meter
@@ -62,6 +63,8 @@ class Export:
         observer: Observer = ignore,
         sink: Sink | None = None,
     ) -> None:
+        if destination.stdout and query.include:
+            raise UsageError("sideloads go to files of their own: name a folder or a file, not stdout")
         self._account, self._destination, self._query = account, destination, query
         self._options, self._observe = options, observer
         self._sink = sink or (StdoutSink() if destination.stdout else FileSink(destination, query))
@@ -84,20 +87,53 @@ class Export:
             belongs_to = store.identity(self._account, self._query, self._destination)
             roles = tuple(role.value for role in self._query.roles)
             with store.open_ledger(self._destination.ledger, belongs_to, roles) as ledger:
-                if "complete" in ledger.about():
-                    return self._already(ledger)
-                return await self._run(ledger)
+                return self._already(ledger) if self._is_sealed(ledger) else await self._run(ledger)
 
     def _prepare(self) -> None:
         path, manifest_path = self._destination.ledger, self._destination.manifest
         there = [*self._sink.existing(), *([manifest_path] if manifest_path and manifest_path.exists() else [])]
-        if self._options.restart:
-            self._sink.remove()
-            for each in (manifest_path, path):
-                if each is not None:
-                    store.remove(each)
+        if self._options.restart or self._is_in_nobodys_way(there):
+            self._forget()
         elif there and path is not None and not path.exists():
             raise LedgerError(f"{there[0]} is there already, and no ledger says where it comes from")
+
+    def _is_in_nobodys_way(self, there: list[Path]) -> bool:
+        """Tell whether another query has begun here and written nothing: one that the account refused, for one."""
+        path = self._destination.ledger
+        if path is None or not path.exists() or any(each.stat().st_size for each in there):
+            return False
+        try:
+            return store.is_blank(path)
+        except (LedgerError, OutputError):
+            return False
+
+    def _forget(self) -> None:
+        """Remove what earlier runs made, the ledger first: without it, nothing that is left counts as an export."""
+        path, manifest_path = self._destination.ledger, self._destination.manifest
+        names = store.known_files(path) if path is not None and path.exists() else []
+        if path is not None and path.exists() and self._destination.stdout and not store.is_ours(path):
+            raise LedgerError(f"{path} is not a ledger of zexport's", hint="Name another file with --ledger.")
+        if manifest_path is not None and manifest_path.exists() and not manifest.is_ours(manifest_path):
+            raise LedgerError(f"{manifest_path} is not a manifest of zexport's", hint="Choose another output.")
+        for each in (path, manifest_path):
+            if each is not None:
+                store.remove(each)
+        self._sink.remove(names)
+
+    def _is_sealed(self, ledger: Ledger) -> bool:
+        """Tell whether nothing is left to do.
+
+        :raises LedgerError: if the files are not there any more as they were exported.
+        """
+        if "complete" not in ledger.about():
+            return False
+        differs = self._sink.differs({name: size for name, (size, _) in ledger.files().items()})
+        if differs is not None:
+            raise LedgerError(
+                f"the export is complete, but {differs} is gone or was changed since",
+                hint="Export anew with --restart.",
+            )
+        return self._destination.manifest is None or self._destination.manifest.exists()
 
     async def _run(self, ledger: Ledger) -> Finished:
         run = ledger.start_run(_now())
@@ -125,13 +161,15 @@ class Export:
                     finished = await self._engine.run()
                 except BaseException:
                     with suppress(OutputError):  # a full disk is told of by what met it first
+                        reporter.report()
                         reporter.save("error")
                     raise
-                reporter.save("complete" if finished else self._engine.stopped)
-            if finished:
-                await anyio.to_thread.run_sync(self._seal, self._facts(ledger))
-                ledger.note("complete", _now())
-            return self._outcome(ledger, meter.seconds, meter.written, self._engine.stopped)
+                if finished and await anyio.to_thread.run_sync(self._seal, self._facts(ledger)):
+                    ledger.note("complete", _now())
+                    reporter.save("complete")
+                else:
+                    reporter.save(self._stopped or self._engine.stopped)
+            return self._outcome(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
 
     def _facts(self, ledger: Ledger) -> dict[str, Any]:
         """Gather the manifest, all but what is read back from the files."""
@@ -165,14 +203,22 @@ class Export:
             "zexport": VERSION,
         }
 
-    def _seal(self, facts: dict[str, Any]) -> None:
-        """Read the files back, and write the manifest. In a thread: it reads all that was written."""
+    def _seal(self, facts: dict[str, Any]) -> bool:
+        """Read the files back, and write the manifest; False if a stop came before that: the next run does it.
+
+        In a thread: it reads all that was written.
+        """
         if self._destination.manifest is None:
-            return
+            return True
         for entry in facts["files"]:
             if not self._destination.stdout:
-                entry.update(manifest.describe_file(self._destination.folder / entry["path"]))
+                path = self._destination.folder / entry["path"]
+                described = manifest.describe_file(path, stop=lambda: bool(self._stopped))
+                if described is None:
+                    return False
+                entry.update(described)
         manifest.write(self._destination.manifest, facts)
+        return True
 
     def _already(self, ledger: Ledger) -> Finished:
         totals = ledger.totals()

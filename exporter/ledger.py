@@ -7,8 +7,9 @@ Theory of operation.
    what intents hold: at most about a second's worth.
 3. `settle` moves positions over the intents that are on disk now and deletes those, in one transaction.
 4. On opening, intents are held against the files (`intents.recover`), so a kill loses nothing that is in a file.
-5. WAL with synchronous=NORMAL: a commit survives a kill at once, and a power loss from the next checkpoint on. A power
-   loss can so only forget, never invent: positions go back, and lines behind them are cut.
+5. A commit survives a kill at once. It survives a power loss where positions move (synchronous=FULL, about once a
+   second), not where an intent is noted (NORMAL): so a power loss only forgets what was written since.
+6. Where a sync of the output has failed, nothing that is not settled may be believed: `distrust` forgets it.
 
 The tables can be read with any SQLite browser; `ABOUT` says in the file itself what they mean.
 """
@@ -34,20 +35,20 @@ VERSION = 1
 
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE run (
     number INTEGER PRIMARY KEY, started_at TEXT NOT NULL, seconds REAL NOT NULL DEFAULT 0,
     users_written INTEGER NOT NULL DEFAULT 0, requests INTEGER NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '') STRICT;
-CREATE TABLE stream (role TEXT PRIMARY KEY, expected_users INTEGER) STRICT;
+    retries INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '');
+CREATE TABLE stream (role TEXT PRIMARY KEY, expected_users INTEGER);
 CREATE TABLE range (
     number INTEGER PRIMARY KEY, role TEXT NOT NULL REFERENCES stream, cursor TEXT, skip INTEGER NOT NULL DEFAULT 0,
-    last_id INTEGER, users INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0) STRICT;
+    last_id INTEGER, users INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE file (
-    name TEXT PRIMARY KEY, synced_bytes INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE TABLE sideload_written (kind TEXT, identity TEXT, PRIMARY KEY (kind, identity)) STRICT, WITHOUT ROWID;
-CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL) STRICT;
-CREATE TABLE warning (text TEXT PRIMARY KEY, times INTEGER NOT NULL, ids TEXT NOT NULL DEFAULT '') STRICT;
+    name TEXT PRIMARY KEY, synced_bytes INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE sideload_written (kind TEXT, identity TEXT, PRIMARY KEY (kind, identity)) WITHOUT ROWID;
+CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL);
+CREATE TABLE warning (text TEXT PRIMARY KEY, times INTEGER NOT NULL, ids TEXT NOT NULL DEFAULT '');
 """
 
 ABOUT = {
@@ -59,6 +60,8 @@ ABOUT = {
     "table file": "output files; what lies behind synced_bytes is not known to be on disk yet",
     "table intent": "lines written or about to be written behind synced_bytes, with a CRC-32 each",
     "table sideload_written": "records of sideload files, so that each is written once",
+    "table warning": "what the manifest and the summary will warn of, how often, and the first ids it is about",
+    "table about": "these words, and what the export is of: account, query, output",
 }
 
 
@@ -103,8 +106,8 @@ class Ledger:
         return dict(self._rows("SELECT name, value FROM about"))
 
     def note(self, name: str, value: str) -> None:
-        """Keep one more fact about the export."""
-        with self._transaction():
+        """Keep one more fact about the export, on disk before this returns."""
+        with self._transaction(durable=True):
             self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
     def start_run(self, started_at: str) -> int:
@@ -216,6 +219,12 @@ class Ledger:
         self._unsettled.clear()
         self._move(recovered, upto=self._last)
 
+    def distrust(self) -> None:
+        """Forget what is not settled: whether it ever reaches the disk can't be known any more."""
+        unsettled = [intent for _, intent in self._unsettled]
+        self._unsettled.clear()
+        self._move(self._recover(unsettled, lambda _: 0), upto=self._last)
+
     def recover(self, whole_units: Callable[[Write, bool], int]) -> Recovered:
         """Hold the unsettled intents against the files, once, on opening; `adopt` takes the result in.
 
@@ -253,7 +262,7 @@ class Ledger:
         return intents.recover(unsettled, sizes, users, whole_units)
 
     def _move(self, recovered: Recovered, *, upto: int) -> None:
-        with self._transaction():
+        with self._transaction(durable=True):
             for number, position in recovered.positions.items():
                 self._db.execute(
                     "UPDATE range SET cursor=?, skip=?, last_id=?, users=?, finished=? WHERE number=?",
@@ -275,8 +284,9 @@ class Ledger:
             raise OutputError(f"the ledger can't be read ({exc})") from exc
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
         try:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")

@@ -25,7 +25,7 @@ async def export_users(
     destination: str | PathLike[str],
     query: Query = _QUERY,
     *,
-    compression: Compression | None = None,
+    compression: Compression | str | None = None,
     options: Options = _OPTIONS,
     observer: Observer = ignore,
 ) -> Finished:
@@ -40,7 +40,7 @@ async def export_users(
     """
     export = Export(
         load_account(account) if isinstance(account, str) else account,
-        parse_destination(fspath(destination), compression=compression),
+        parse_destination(fspath(destination), compression=Compression(compression) if compression else None),
         query,
         options,
         observer,

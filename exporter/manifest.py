@@ -10,7 +10,9 @@ import gzip
 import hashlib
 import io
 import os
+import zlib
 from array import array
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import merge
@@ -21,11 +23,26 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import orjson
 
-from exporter.destination import Destination
+from exporter.destination import Destination, find_destination
 from exporter.errors import IncompleteError, OutputError, UsageError
 
 _CHUNK = 1 << 20
 _SORTED_RUN = 1 << 20  # ids sorted at a time: 8 MiB, whatever the number of users
+
+
+class _File(msgspec.Struct):
+    path: str
+    kind: str
+    records: int
+    bytes: int
+    sha256: str | None
+
+
+class _Manifest(msgspec.Struct):
+    complete: bool
+    users: int
+    files: list[_File]
+    warnings: list[str]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -35,11 +52,12 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+        msgspec.convert(manifest, _Manifest)
     except FileNotFoundError as exc:
         raise IncompleteError(
             f"{path} is not there: the export has not finished", hint="Run the same `zexport run` again to go on."
         ) from exc
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, msgspec.ValidationError) as exc:
         raise IncompleteError(f"{path} can't be read ({exc})", hint="Export anew with --restart.") from exc
     return manifest
 
@@ -68,14 +86,26 @@ def write(path: Path, manifest: dict[str, Any]) -> None:
         raise OutputError(f"{path}: {exc.strerror}") from exc
 
 
-def describe_file(path: Path) -> dict[str, Any]:
-    """Read a file's size and SHA-256 back from the disk.
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is a manifest that zexport wrote."""
+    try:
+        return "zexport" in orjson.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def describe_file(path: Path, *, stop: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+    """Read a file's size and SHA-256 back from the disk; None if `stop` said so meanwhile.
 
     :raises OutputError: if it can't be read.
     """
+    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+            while chunk := file.read(_CHUNK):
+                if stop():
+                    return None
+                digest.update(chunk)
             return {"bytes": file.tell(), "sha256": digest.hexdigest()}
     except OSError as exc:
         raise OutputError(f"{path}: {exc.strerror}") from exc
@@ -98,7 +128,7 @@ class _Line(msgspec.Struct):
 _line = msgspec.json.Decoder(_Line)
 
 
-def verify(destination: Destination) -> Verified:
+def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
     """Prove the files of a finished export against its manifest.
 
     Each file has the size and SHA-256 that the manifest names, each line is a JSON object, each user has an id, no id
@@ -106,6 +136,8 @@ def verify(destination: Destination) -> Verified:
 
     :raises IncompleteError: if there is no manifest yet.
     """
+    if not isinstance(destination, Destination):
+        destination = find_destination(os.fspath(destination))
     if destination.manifest is None:
         raise UsageError("stdout without --ledger leaves no manifest to verify")
     manifest = read(destination.manifest)
@@ -118,9 +150,9 @@ def verify(destination: Destination) -> Verified:
         path = destination.folder / entry["path"]
         found.files += 1
         try:
-            facts = describe_file(path)
+            facts = describe_file(path) or {}
             count = _read_lines(path, runs if entry["kind"] == "users" else None)
-        except (OutputError, OSError, EOFError, msgspec.DecodeError, RecursionError) as exc:
+        except (OutputError, OSError, EOFError, zlib.error, msgspec.DecodeError, RecursionError) as exc:
             found.problems.append(f"{entry['path']}: {exc}")
             continue
         found.bytes += facts["bytes"]
@@ -173,9 +205,31 @@ def open_plain(path: Path) -> BinaryIO:
             import zstandard
         except ImportError as exc:
             raise UsageError("to read zstd needs one more package", hint="pip install 'zexport[zstd]'") from exc
-        stream = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
-        return io.BufferedReader(stream, _CHUNK)
+        return io.BufferedReader(_ZstdReader(path, zstandard), _CHUNK)
     return path.open("rb")
+
+
+class _ZstdReader(io.RawIOBase):
+    """Reads the frames of a zstd file; damage is an OSError, as with gzip."""
+
+    def __init__(self, path: Path, zstandard: Any) -> None:
+        self._error = zstandard.ZstdError
+        self._stream = zstandard.ZstdDecompressor().stream_reader(
+            path.open("rb"), read_across_frames=True, closefd=True
+        )
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._stream.readinto(buffer))
+        except self._error as exc:
+            raise OSError(f"no zstd frame ({exc})") from exc
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def first_user(path: Path) -> bytes:

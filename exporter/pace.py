@@ -2,9 +2,9 @@
 
 Theory of operation. Zendesk counts requests per account in fixed windows of a minute. So:
 
-1. Requests leave evenly, one every 60 / rate seconds: a bucket of little more than 1. The form `(rate, 60)` would grant a
-   burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1 would
-   lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
+1. Requests leave evenly, one every 60 / rate seconds: a bucket of little more than 1. The form `(rate, 60)` would
+   grant a burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1
+   would lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
    is allowed, at the smallest limit any plan has.
 3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
@@ -85,6 +85,7 @@ class Pace:
             await self._turn()
             while (wait := self._held_until - self._clock()) > 0:
                 await anyio.sleep(wait)
+                self._paced = None  # what leaked meanwhile is nobody's
                 await self._turn()
         self._in_flight += 1
         self._sent.append(self._clock())
@@ -119,7 +120,6 @@ class Pace:
 
     def hold(self, seconds: float, why: str) -> None:
         """Let nobody send for this long."""
-        self._paced = None
         until = self._clock() + seconds
         if until > self._held_until:
             self._held_until, self._why = until, why

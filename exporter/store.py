@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ from exporter.errors import LedgerError, LockedError, OutputError
 from exporter.ledger import ABOUT, SCHEMA, VERSION, Ledger
 from exporter.model import Query
 
+STATUS_LOOKS = 0.2
+"""Seconds for which a lock is tried for: `status` holds it for a moment when it looks whether a run is alive."""
+
 
 def identity(account: Account, query: Query, destination: Destination) -> dict[str, str]:
     """Name everything that must not change between two runs of one export, in words a person can compare."""
@@ -28,8 +32,38 @@ def identity(account: Account, query: Query, destination: Destination) -> dict[s
         "account": account.origin,
         "output": "stdout" if destination.stdout else destination.file or "a folder",
         "compression": destination.compression.value,
-        **{f"query {name}": orjson.dumps(value).decode() for name, value in query.describe().items()},
+        **{f"query {name}": orjson.dumps(_in_order(value)).decode() for name, value in query.describe().items()},
     }
+
+
+def _in_order(value: object) -> object:
+    """Roles and sideloads are the same query in whichever order they are named."""
+    return sorted(value) if isinstance(value, tuple) else value
+
+
+def is_blank(path: Path) -> bool:
+    """Tell whether a ledger knows of nothing written: then it is in nobody's way."""
+    with read_ledger(path) as ledger:
+        sizes = sum(size for size, _ in ledger.files().values())
+        return not sizes and not ledger.totals().users and next(ledger.intents(), None) is None
+
+
+def known_files(path: Path) -> list[str]:
+    """Return the output files that a ledger knows of, none if it can't be read."""
+    try:
+        with read_ledger(path) as ledger:
+            return [name for name in ledger.files() if Path(name).name == name]
+    except (LedgerError, OutputError):
+        return []
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is a ledger, or what is left of one."""
+    try:
+        with read_ledger(path) as ledger:
+            return "what" in ledger.about()
+    except (LedgerError, OutputError):
+        return path.stat().st_size == 0
 
 
 @contextmanager
@@ -46,19 +80,30 @@ def locked(destination: Destination) -> Iterator[None]:
         if not destination.stdout:
             destination.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
+            if path.parent.is_symlink():
+                raise OutputError(f"{path.parent} is a symlink: no ledger is kept behind one")
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise OutputError(f"{path}: {exc.strerror}") from exc
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise LockedError(f"another run (process {holder(destination)}) is writing to {destination.text}") from exc
+        _lock(fd, destination)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, destination: Destination) -> None:
+    until = time.monotonic() + STATUS_LOOKS
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            if time.monotonic() > until:
+                process = os.pread(fd, 20, 0).decode(errors="replace").strip()
+                raise LockedError(f"another run (process {process}) is writing to {destination.text}") from exc
+            time.sleep(STATUS_LOOKS / 10)
 
 
 def holder(destination: Destination) -> str | None:
@@ -78,8 +123,8 @@ def holder(destination: Destination) -> str | None:
 
 
 def remove(path: Path) -> None:
-    """Remove a ledger and what SQLite puts beside it."""
-    for suffix in ("", "-wal", "-shm", "-journal", ".new"):
+    """Remove a ledger and what SQLite puts beside it: that first, or a new ledger would take it for its own."""
+    for suffix in ("-wal", "-shm", "-journal", ".new", ""):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).unlink()
 
@@ -116,7 +161,9 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
     :raises LedgerError: if there is none, or it can't be read.
     """
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as database:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        ) as database:
             _check_version(path, database)
             yield Ledger(database)
     except sqlite3.Error as exc:
@@ -124,16 +171,15 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
 
 
 def _make(path: Path, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
+    remove(path)
     new = path.with_name(path.name + ".new")
-    with suppress(FileNotFoundError):
-        new.unlink()
     try:
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             _fill(database, belongs_to, roles)
         new.rename(path)
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror}") from exc
+    except (OSError, sqlite3.Error) as exc:
+        raise OutputError(f"{path} can't be made ({getattr(exc, 'strerror', None) or exc})") from exc
 
 
 def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
@@ -151,7 +197,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
     _check_version(path, database)
     database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=NORMAL")
     return database
 
 

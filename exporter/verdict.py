@@ -57,6 +57,9 @@ class CursorRefused:
     said: str
 
 
+_OTHER_PARAMETER = re.compile(r"\b(?:sort|size|role|include|permission_set|external_id|per_page)\b")
+
+
 Verdict = Ok | Again | Final | CursorRefused
 
 
@@ -91,7 +94,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor
         return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}"))
     if status == 404 and "help desk" in said.lower():
         return Final(UsageError(f"there is no such account: {said}", hint="Check the account's name."))
-    if status in (400, 422) and sent_cursor and "page[" in said:
+    if status in (400, 422) and sent_cursor and not _OTHER_PARAMETER.search(said):
         return CursorRefused(said)
     if status in (400, 422):
         return Final(UsageError(f"the account refuses this query: {said}", hint="Check --sort and the filters."))

@@ -177,7 +177,7 @@ def test_share_takes_that_part_of_the_accounts_limit(tmp_path: Path) -> None:
         (["-o", "-", "--compress", "gzip"], "--compress is for files"),
         (["-o", "-", "--include", "groups"], "not stdout"),
         (["--ledger", "l.db"], "--ledger is for stdout"),
-        (["--token-file", "nowhere"], "nowhere can't be read"),
+        (["--token-file", "nowhere"], "token file can't be read"),
         (["--token"], "ambiguous|expected|unrecognized"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_second_run_on_the_same_output_is_refused_at_once_and_a_killed_one_lea
 
 
 def test_of_two_runs_started_together_exactly_one_goes_on(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "3000", "--latency", "20ms", *FAST) as sandbox:
+    with SandboxProcess("--users", "3000", "--latency", "100ms", *FAST) as sandbox:
         both = [start("run", sandbox.url, "-o", tmp_path) for _ in range(2)]
         codes = sorted(process.wait(timeout=30) for process in both)
         for process in both:

@@ -73,11 +73,11 @@ def fits(user: dict[str, Any], path: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
 @given(users=st.lists(OBJECTS, min_size=1, max_size=3), style=STYLES, data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_an_item_cursor_is_taken_out_of_a_user_and_nothing_else_is(
     path: tuple[str, ...], users: list[dict[str, Any]], style: str, data: st.DataObject
 ) -> None:
-    users = [{"id": number} | user for number, user in enumerate(users)]
+    users = [{"id": 0} | user | {"id": number} for number, user in enumerate(users)]
     users = [user if fits(user, path) else {"id": user["id"]} for user in users]
     drawn = data.draw(CURSORS)
     cursors = [drawn[number % len(drawn)] for number in range(len(users))]
@@ -228,7 +228,7 @@ def test_only_what_is_no_character_is_replaced(sent: bytes, mended: bytes) -> No
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("function", [mend.mend, mend.one_line])
 def test_a_string_without_end_costs_its_length_only(function: Callable[[bytes], bytes]) -> None:
-    assert len(function(b'"' + rb"\"" * 1_000_000)) == 2_000_001
+    assert len(function(b'"' + rb"\"" * 200_000)) == 400_001
 
 
 @pytest.mark.parametrize(

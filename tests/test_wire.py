@@ -85,7 +85,7 @@ def test_any_bytes_are_a_page_or_refused(body: bytes) -> None:
 
 
 @given(st.lists(USERS, min_size=1, max_size=3), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_a_page_damaged_anywhere_is_a_page_or_refused(users: list[str], data: st.DataObject) -> None:
     body = page(",".join(users).encode(), more=b',"groups":[{"id":1}],"abilities":[{"user_id":1}]')
     for _ in range(data.draw(st.integers(1, 3))):
@@ -98,7 +98,7 @@ def test_a_page_damaged_anywhere_is_a_page_or_refused(users: list[str], data: st
 
 
 @given(JSON, JSON, JSON, st.sampled_from([QUERY, OFFSET]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
     users: str, meta: str, groups: str, query: Query
 ) -> None:
@@ -107,7 +107,7 @@ def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
 
 
 @given(st.lists(USERS, min_size=1, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
     found = read(page(",\n".join(users).encode()))
     assert [exact(item.line) for item in found.items] == [exact(user) for user in users]
@@ -168,8 +168,8 @@ REFUSED = {
     "depth in meta": page(meta=b'{"cursors":%s%s}' % (b"[" * 100_000, b"]" * 100_000)),
     "a sideload that is a text": page(more=b',"groups":["x"]'),
     "sideloads an object": page(more=b',"groups":{}'),
-    "an endless string": b'"' + rb"\"" * 500_000,
-    "endless strings": page(b'{"id":1,"n":"' + rb"\"" * 500_000),
+    "an endless string": b'"' + rb"\"" * 100_000,
+    "endless strings": page(b'{"id":1,"n":"' + rb"\"" * 100_000),
     **{
         f"id {i}": page(b'{"id":%s}' % i.encode())
         for i in ('"1"', "1.0", "1e3", "true", "-1", str(2**63), "null", "1e400")
@@ -196,7 +196,7 @@ def test_what_is_no_page_is_refused(body: bytes) -> None:
     ],
 )
 def test_no_depth_of_nesting_is_read_in_one_place_and_breaks_another(template: bytes) -> None:
-    for depth in range(850, 1010):
+    for depth in range(850, 1000):
         nested = template % (b"[" * depth + b"]" * depth)
         check_lines(page(nested, meta=b'{"has_more":false,"after_cursor":"z","before_cursor":"z"}'))
 

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "provably complete.\n\n" + _EXAMPLES,
         formatter_class=HelpFormatter,
         usage="zexport COMMAND …",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="zexport")
@@ -61,23 +62,29 @@ def _join_sort(words: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
     args = _parser().parse_args(_join_sort(sys.argv[1:] if argv is None else argv))
+    from exporter.cli.clean import ERROR_LIMIT, clean
+    from exporter.cli.say import say
     from exporter.errors import ExportError, UsageError
 
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except UsageError as exc:
-        from exporter.cli.clean import clean
-
-        print(f"zexport: {clean(str(exc))}", file=sys.stderr)
-        if exc.hint:
-            print(exc.hint, file=sys.stderr)
+        say("\n".join(filter(None, (f"zexport: {clean(str(exc), ERROR_LIMIT)}", exc.hint))))
         return exc.exit_code
     except ExportError as exc:
         from exporter.cli.summary import error_text
 
-        print(error_text(exc, finished_users=None, command=None), file=sys.stderr)
+        say(error_text(exc, finished_users=None, command=None))
         return exc.exit_code
     except BrokenPipeError:
+        sys.stdout = None  # the interpreter would try to flush it once more, and complain
         return 141
+    except OSError as exc:
+        say(f"zexport: stdout: {exc.strerror}")
+        sys.stdout = None
+        return 6
     except KeyboardInterrupt:
         return 130
+    return code

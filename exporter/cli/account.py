@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from exporter.account import Account, load_account
+from exporter.cli.say import say
 from exporter.errors import UsageError
 
 
@@ -26,7 +27,8 @@ def _read_token(name: str) -> str:
     path = Path(name)
     try:
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            print(f"zexport: others can read {name}: chmod 600 it", file=sys.stderr)
+            say(f"zexport: others can read {name}: chmod 600 it")
         return path.read_text()
     except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"the token file {name} can't be read ({getattr(exc, 'strerror', None) or exc})") from exc
+        # Without its name: somebody may have given the token itself.
+        raise UsageError(f"the token file can't be read ({getattr(exc, 'strerror', None) or 'it is no text'})") from exc

@@ -99,6 +99,7 @@ def _add(
         description=f"{what[0].upper()}{what[1:]}.\n\nexamples:\n  {examples}",
         formatter_class=HelpFormatter,
         usage=f"zexport {name} {usage}",
+        allow_abbrev=False,  # --rest is not to be taken for --restart, nor a --token for a file's name
     )
     parser.set_defaults(run=lambda args: import_module(f"exporter.cli.{name}").main(args))
     return parser
@@ -123,21 +124,28 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
     return value
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from exc
+
+
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return value
+    value = _number(text)
+    if value < 1 or value % 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text}")
+    return int(value)
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
     return value

@@ -19,6 +19,10 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 """Characters that Unicode calls ignorable without calling them format characters (Cf)."""
 
 
+ERROR_LIMIT = 500
+"""Characters of an error that are shown."""
+
+
 def clean(text: str, limit: int = 200) -> str:
     """Return the text on one line, without anything a terminal would obey or a person could not see.
 

@@ -41,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"$ zexport run {url} -o {FOLDER}")
         killed = _export(url, "--restart", kill_at=int(USERS * KILL_AT))
         before = _partial_lines()
+        if killed.code != -signal.SIGKILL or not _count(before):
+            raise ExportError("the first run ended before it could be killed", hint="Try once more.")
         print(f"  killed with SIGKILL after {killed.seconds:.1f} s; on disk: {_count(before):,} users, and a ledger\n")
         print(f"$ zexport run {url} -o {FOLDER}")
         again = _export(url)

@@ -10,7 +10,7 @@ from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.loop import run_loop
 from exporter.client import Client, open_client
-from exporter.errors import ContractError, IncompleteError
+from exporter.errors import ContractError, IncompleteError, UsageError
 from exporter.model import MAX_PAGE_SIZE, Query, Role
 from exporter.pace import SLOW_START, Pace
 
@@ -18,12 +18,12 @@ from exporter.pace import SLOW_START, Pace
 def main(args: argparse.Namespace) -> int:
     """Ask for the account's counts, and print them with the minutes they mean."""
     account = account_from(args)
-    query = Query(**query_fields(args))
-    pace = Pace(args.rate, args.share)
     try:
-        counts = run_loop(_counts, account, query, pace)
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
+        query = Query(**query_fields(args))
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+    pace = Pace(args.rate, args.share)
+    counts = run_loop(_counts, account, query, pace)
     limit = pace.statistics().limit
     rate = args.rate or (limit or SLOW_START) * args.share
     pages = sum(ceil((count or 0) / MAX_PAGE_SIZE) for count in counts.values())

@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 import traceback
-from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskStatus
@@ -17,6 +16,7 @@ from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
+from exporter.cli.say import say
 from exporter.cli.summary import error_text, exit_code, flatten, summary
 from exporter.cli.terminal import View, make_view
 from exporter.client import PATIENCE
@@ -41,8 +41,6 @@ def main(args: argparse.Namespace) -> int:
         compression=Compression(args.compress) if args.compress else None,
         ledger=args.ledger,
     )
-    if destination.stdout and query.include:
-        raise UsageError("sideloads go to files of their own: name a folder or a file, not stdout")
     options = Options(
         rate=args.rate,
         share=args.share,
@@ -51,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
         restart=args.restart,
     )
     # At a terminal, a table would be drawn over the users.
-    shared = destination.stdout and args.progress == "auto" and sys.stdout.isatty()
+    shared = destination.stdout and args.progress == "auto" and sys.stdout is not None and sys.stdout.isatty()
     view = make_view("off" if shared else args.progress, args.quiet, sys.stderr)
     users = _LastKnown()
 
@@ -67,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
     except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
         return _failed(exc, args, view, users.count, again)
     if not args.quiet and args.progress != "json":
-        _say(summary(finished, account=account.name, destination=destination.text, command=again))
+        say(summary(finished, account=account.name, destination=destination.text, command=again))
     return _code(signalled, finished)
 
 
@@ -101,17 +99,10 @@ def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | N
         first = flatten(exc)[0]
         view(Failed(clean(str(first)), clean(getattr(first, "hint", "")), code))
     elif code != READER_GONE or args.verbose:  # `| head` is no failure, and nobody wants to be told of it
-        _say(text)
+        say(text)
     if args.verbose or code == BUG:
-        _say("".join(traceback.format_exception(exc)).rstrip())
+        say("".join(traceback.format_exception(exc)).rstrip())
     return code
-
-
-def _say(text: str) -> None:
-    """Print to stderr, if there is one: without it, `print` would fall back to stdout, which is for users."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
 
 
 def _code(signalled: int, finished: Finished) -> int:

@@ -84,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Serve GET /api/v2/users on loopback, as the service does, from users made out of a seed.",
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
+        allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     default = Settings()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter.cli.clean import clean
+from exporter.cli.clean import ERROR_LIMIT, clean
 from exporter.cli.figures import counted, duration, effort, size
 from exporter.errors import ExportError
 from exporter.events import Finished
@@ -23,7 +23,7 @@ STDOUT = "-"
 LABEL = 10
 NAMES_SHOWN = 3
 WARNINGS_SHOWN = 3
-ERROR_LIMIT, COMMAND_LIMIT = 500, 2000
+COMMAND_LIMIT = 2000
 BUG_HINT = "What is written is safe. Please report this, with the output of -v."
 _JQ = "jq -r .email"
 _DECOMPRESS = {".gz": "gzip -dc", ".zst": "zstd -dc"}

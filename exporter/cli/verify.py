@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from exporter.cli.clean import clean
+from exporter.cli.say import say
 from exporter.destination import find_destination
 from exporter.errors import IncompleteError
 from exporter.manifest import verify
@@ -18,9 +18,9 @@ def main(args: argparse.Namespace) -> int:
     """Verify, print what was proved or what differs, and return the exit code."""
     found = verify(find_destination(args.destination))
     for problem in found.problems[:SHOWN]:
-        print(f"zexport: {clean(problem)}", file=sys.stderr)
+        say(f"zexport: {clean(problem)}")
     if len(found.problems) > SHOWN:
-        print(f"zexport: and {len(found.problems) - SHOWN} more", file=sys.stderr)
+        say(f"zexport: and {len(found.problems) - SHOWN} more")
     if found.problems:
         return IncompleteError.exit_code
     print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +23,11 @@ class Sink(Protocol):
     def existing(self) -> list[Path]:
         """Return what is there already under the names of this output."""
 
-    def remove(self) -> None:
-        """Remove what is there under the names of this output."""
+    def remove(self, others: Iterable[str] = ()) -> None:
+        """Remove what is there under the names of this output, and under others in its folder."""
+
+    def differs(self, sizes: dict[str, int]) -> Path | None:
+        """Return a file of a finished output that is gone or has another size than it had, if there is one."""
 
     def whole_units(self, write: Write, last: bool) -> int:
         """Tell how many units of a write, from the first on, are in the output; `last`: it was the last one noted."""
@@ -48,9 +52,6 @@ class Sink(Protocol):
 
         :param final: nothing will be written after this.
         """
-
-    def size(self) -> int:
-        """Return the size of the output, in bytes."""
 
     def finish(self) -> list[Intent]:
         """Return what a complete output needs at its very end."""

@@ -9,10 +9,10 @@ from exporter.destination import STDOUT
 from exporter.errors import ClosedPipeError
 from exporter.intents import Intent
 from exporter.model import Item
-from exporter.sinks.stdout import StdoutSink
+from exporter.sinks.delivery import DeliverySink
 
 
-class ChannelSink(StdoutSink):
+class ChannelSink(DeliverySink):
     """Like stdout, but items are handed over as they are: what has been taken can't be taken back."""
 
     def __init__(self, send: MemoryObjectSendStream[Item]) -> None:

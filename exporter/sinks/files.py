@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from exporter.sinks.compress import FRAME_SIZE, compressor
 from exporter.sinks.plan import plan_frame, plan_lines
 
 PARTIAL = ".partial"
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 @dataclass(slots=True)
@@ -60,16 +61,25 @@ class FileSink:
         self._dirty: set[str] = set()
         self._held: dict[str, _Held] = {}
 
-    def existing(self) -> list[Path]:
-        """Return what is there already under the names of this output."""
-        paths = [self._destination.folder / (name + ending) for name in self._names for ending in ("", PARTIAL)]
+    def existing(self, others: Iterable[str] = ()) -> list[Path]:
+        """Return what is there already under the names of this output, and under others."""
+        names = dict.fromkeys([*self._names, *others])
+        paths = [self._destination.folder / (name + ending) for name in names for ending in ("", PARTIAL)]
         return [path for path in paths if os.path.lexists(path)]
 
-    def remove(self) -> None:
-        """Remove what is there under the names of this output."""
-        for path in self.existing():
+    def remove(self, others: Iterable[str] = ()) -> None:
+        """Remove what is there under the names of this output, and under others in its folder."""
+        for path in self.existing(others):
             with _translated(path):
                 path.unlink()
+
+    def differs(self, sizes: dict[str, int]) -> Path | None:
+        """Return a file of a finished output that is gone or has another size than it had, if there is one."""
+        for name in self._names:
+            path = self._destination.folder / name
+            if not path.is_file() or path.stat().st_size != sizes.get(name, 0):
+                return path
+        return None
 
     def whole_units(self, write: Write, last: bool) -> int:
         """Hold a write against its file, unit by unit."""
@@ -154,11 +164,7 @@ class FileSink:
     def _sync(self, names: list[str]) -> None:
         for name in names:
             with _translated(self._path(name)):
-                os.fdatasync(self._fds[name])
-
-    def size(self) -> int:
-        """Return the bytes on disk, of all files."""
-        return sum(self._written.values())
+                _sync_data(self._fds[name])
 
     def finish(self) -> list[Intent]:
         """Give compressed files without a single line an empty frame: a file of no bytes is no gzip file."""

@@ -14,19 +14,18 @@ import stat
 import struct
 import termios
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 import anyio
+import anyio.to_thread
 
 from exporter.destination import STDOUT
 from exporter.errors import ClosedPipeError, OutputError
 from exporter.intents import Intent, Write
-from exporter.ranges import Batch
-from exporter.sinks import Sideloads
-from exporter.sinks.plan import plan_lines
+from exporter.sinks.delivery import DeliverySink
 
 
-class StdoutSink:
+class StdoutSink(DeliverySink):
     """Lines to a file descriptor that somebody else opened.
 
     It is written in pieces of at most PIPE_BUF bytes: a pipe that polls as writable takes that many at once and whole.
@@ -35,44 +34,53 @@ class StdoutSink:
     """
 
     def __init__(self, fd: int = 1) -> None:
+        super().__init__()
         self._fd = fd
+        self._kind = _kind(fd)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._staged = self._written = 0
         self._broken = False
-
-    def existing(self) -> list[Path]:
-        """Return nothing: a pipe holds nothing of ours."""
-        return []
-
-    def remove(self) -> None:
-        """Leave it: what a pipe has taken is gone."""
-
-    def whole_units(self, write: Write, last: bool) -> int:
-        """Count every write as delivered but the last: the one before it was finished before the last was noted."""
-        return 0 if last else len(write.ends)
 
     def open(self, sizes: dict[str, int]) -> None:
         """Go on counting where the last run ended."""
-        self._staged = self._written = sizes.get(STDOUT, 0)
+        super().open(sizes)
+        if self._written and self._kind == stat.S_IFREG and not self._ends_a_line():
+            os.write(self._fd, b"\n")  # a kill has torn the last line: no other may be glued to it
 
-    def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
-        """Make an intent of a batch at once."""
-        if not batch.lines:
-            return [Intent((), (batch.move,))]
-        write = plan_lines(STDOUT, self._staged, batch.lines)
-        self._staged = write.end
-        return [Intent((write,), (batch.move,))]
-
-    def flush(self) -> list[Intent]:
-        """Return nothing: nothing is held back."""
-        return []
+    def _ends_a_line(self) -> bool:
+        try:
+            fd = os.open(f"/dev/fd/{self._fd}", os.O_RDONLY)
+        except OSError:
+            return True
+        try:
+            size = os.fstat(fd).st_size
+            return not size or os.pread(fd, 1, size - 1) == b"\n"
+        finally:
+            os.close(fd)
 
     async def write(self, intent: Intent) -> None:
         """Write all lines, waiting for the reader where it is slow."""
         for write in intent.writes:
+            if self._kind == stat.S_IFREG:
+                self._append(write)
+                continue
             for piece in _pieces(write):
                 await self._write(piece)
+
+    def _append(self, write: Write) -> None:
+        """Write to a file: where that fails in the middle of a line, the file is cut back to the line's start."""
+        rest = memoryview(write.data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as exc:
+            done = len(write.data) - len(rest)
+            whole = max((end - write.start for end in write.ends if end - write.start <= done), default=0)
+            with suppress(OSError):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - (done - whole))
+            self._written += whole
+            raise OutputError(f"stdout: {exc.strerror or exc}") from exc
+        self._written += len(write.data)
 
     async def _write(self, piece: memoryview) -> None:
         while piece:
@@ -90,28 +98,23 @@ class StdoutSink:
 
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Count as delivered what the reader has taken out of the pipe; in the end also what it will still take."""
+        if self._kind == stat.S_IFREG:
+            await anyio.to_thread.run_sync(os.fsync, self._fd)
         left = self._unread() if self._broken or not final else 0
         return {STDOUT: self._written - left}
 
     def _unread(self) -> int:
-        if not stat.S_ISFIFO(os.fstat(self._fd).st_mode):
+        if self._kind != stat.S_IFIFO:
             return 0  # a file has what it was given; of a terminal or a socket it can't be asked
         unread: int = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0]
         return unread
 
-    def size(self) -> int:
-        """Return the bytes written, by all runs."""
-        return self._written
 
-    def finish(self) -> list[Intent]:
-        """Return nothing: a pipe needs no end."""
-        return []
-
-    def publish(self) -> None:
-        """Leave it: a pipe has no name."""
-
-    def close(self) -> None:
-        """Leave it to whoever opened it."""
+def _kind(fd: int) -> int:
+    try:
+        return stat.S_IFMT(os.fstat(fd).st_mode)
+    except OSError as exc:  # closed: the next file opened would take its number, and users' lines would go there
+        raise OutputError(f"stdout: {exc.strerror}") from exc
 
 
 def _pieces(write: Write) -> Iterator[memoryview]:
