@@ -271,6 +271,13 @@ def test_a_position_claims_no_more_than_what_precedes_it(ids: list[int], data: s
     assert position_after(batch_of(ids, False, False).move, count, make) == Position("start", count, last_id, users)
 
 
+def test_how_many_to_skip_is_counted_anew_on_every_page() -> None:
+    walk = Walk(1, Role.AGENT, Position("c", skip=3, last_id=3, users=3))
+    batch = accept(walk, page_of(2, 3, 4, 5, 6), by_id=True, trusted=False)  # 1 has gone meanwhile
+    assert position_after(batch.move, 1, make) == Position("c", skip=3, last_id=4, users=4)
+    assert batch.move.end == Position("next", skip=0, last_id=6, users=6)
+
+
 def test_no_cursor_is_made_where_the_walk_is_not_by_id() -> None:
     walk = Walk(1, Role.AGENT, Position("start"))
     batch = accept(walk, page_of(5, 3, 1), by_id=False, trusted=True)

@@ -51,7 +51,7 @@ def check_lines(body: bytes, query: Query = QUERY) -> None:
         line.decode().encode()
 
 
-_SPACE = st.sampled_from(["", "", "", " ", "\n", "\r\n\t", "  "])
+_SPACE = st.sampled_from(["", "", "", " ", "\n", "\r", "\r\n\t"])
 _NUMBERS = st.sampled_from(
     ["0", "-0", "1.0", "1e400", "-1E-400", "0.1000", "123456789012345678901234567890", "9007199254740993", "1e2"]
 )
@@ -109,9 +109,9 @@ def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
 @given(st.lists(USERS, min_size=1, max_size=3))
 @settings(max_examples=70, deadline=None)
 def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
-    found = read(page(",\n".join(users).encode()))
+    found = read(page(",".join(users).encode()))
     assert [exact(item.line) for item in found.items] == [exact(user) for user in users]
-    assert [item.line.count(b"\n") for item in found.items] == [1] * len(users)
+    assert [len(item.line.splitlines()) for item in found.items] == [1] * len(users)
 
 
 @given(USERS)
