@@ -98,7 +98,20 @@ def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["users.json", "users.csv", "users.gz", "users.zst", "ledger.db", "x.parquet", "", "  ", "a\0b", "a\0.ndjson"],
+    [
+        "users.json",
+        "users.csv",
+        "users.gz",
+        "users.zst",
+        "ledger.db",
+        "x.parquet",
+        "x.tsv",
+        "x.zip",
+        "",
+        "  ",
+        "a\0b",
+        "a\0.ndjson",
+    ],
 )
 def test_a_name_that_cannot_be_meant_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

@@ -145,11 +145,11 @@ def test_the_whole_budget_is_used_and_no_more(limit: int, latency: tuple[float, 
     on_the_way=st.floats(0, 1),
     tick=st.sampled_from([1e-7, 0.001, 0.015]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_request_is_ever_refused_for_our_own_pace(tick: float, share: float, **server: Any) -> None:
     there = run(simulated(share=share, minutes=3.2, **server), tick)
     assert there.refused == 0
-    assert min(there.full_windows()) >= 0.85 * share * server["limit"] - 1
+    assert min(there.full_windows()) >= (0.95 if share < 1 else 0.85) * share * server["limit"] - 1
 
 
 @pytest.mark.parametrize("tick", [0.001, 0.015])

@@ -95,7 +95,7 @@ def lines(ids: list[int]) -> list[bytes]:
 
 
 @given(IDS.map(sorted), SIZES, CUTS, st.booleans(), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_killed_anywhere_every_user_is_taken_once_and_in_order(
     ids: list[int], size: int, cuts: list[int | None], item_cursors: bool, trusted: bool
 ) -> None:
@@ -149,7 +149,7 @@ def test_in_another_order_a_last_user_who_is_gone_means_a_repeat_and_no_gap() ->
 
 
 @given(IDS.map(sorted), SIZES, st.integers(0, 20), CUTS, st.booleans(), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_walk_begun_anew_writes_nothing_twice_and_leaves_nobody_out(
     ids: list[int], size: int, refused_at: int, cuts: list[int | None], item_cursors: bool, trusted: bool
 ) -> None:
@@ -214,7 +214,7 @@ def test_in_another_order_ids_may_descend() -> None:
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.booleans())
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_circle_is_met_within_its_length_three_times(tail: int, length: int, resumed: bool) -> None:
     walk = Walk(1, Role.AGENT, Position("saved" if resumed else None))
     with pytest.raises(ContractError, match="circle"):

@@ -233,14 +233,19 @@ def test_a_refused_cursor_is_no_end(status: int, cursor: str, form: str) -> None
     assert said in found.said
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>Bad Request</html>", {"error": {"title": "Invalid attribute"}}])
+def test_a_refusal_that_names_no_other_parameter_is_taken_for_one_of_the_cursor(body: object) -> None:
+    assert isinstance(judge(400, body, cursor=True), CursorRefused)
+
+
 @pytest.mark.parametrize(
     ("body", "cursor"),
     [
         ({"errors": [{"code": "InvalidPaginationParameter", "title": "page[after] is not valid"}]}, False),
         ({"error": "InvalidPaginationParameter", "description": "sort is not valid"}, True),
-        ({"errors": [{"code": "InvalidPaginationDepth", "title": "limited to page 100"}]}, True),
-        ({"error": {"title": "Invalid attribute", "message": "You passed an invalid value"}}, True),
-        ({"errors": [{"code": "InvalidPaginationParameter", "title": "page[size] is not valid"}]}, False),
+        ({"errors": [{"title": "Offset Pagination is limited to 10000 records (page * per_page)"}]}, True),
+        ({"error": {"title": "Invalid attribute", "message": "You passed an invalid value"}}, False),
+        ({"errors": [{"code": "InvalidPaginationParameter", "title": "page[size] is not valid"}]}, True),
     ],
 )
 def test_another_refused_query_is_the_users_to_mend(body: object, cursor: bool) -> None:

@@ -85,7 +85,7 @@ def test_any_bytes_are_a_page_or_refused(body: bytes) -> None:
 
 
 @given(st.lists(USERS, min_size=1, max_size=3), st.data())
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_page_damaged_anywhere_is_a_page_or_refused(users: list[str], data: st.DataObject) -> None:
     body = page(",".join(users).encode(), more=b',"groups":[{"id":1}],"abilities":[{"user_id":1}]')
     for _ in range(data.draw(st.integers(1, 3))):
@@ -98,7 +98,7 @@ def test_a_page_damaged_anywhere_is_a_page_or_refused(users: list[str], data: st
 
 
 @given(JSON, JSON, JSON, st.sampled_from([QUERY, OFFSET]))
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
     users: str, meta: str, groups: str, query: Query
 ) -> None:
@@ -107,7 +107,7 @@ def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
 
 
 @given(st.lists(USERS, min_size=1, max_size=3))
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
     found = read(page(",".join(users).encode()))
     assert [exact(item.line) for item in found.items] == [exact(user) for user in users]
@@ -115,7 +115,7 @@ def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
 
 
 @given(USERS)
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_user_without_a_line_break_in_the_page_goes_through_untouched(user: str) -> None:
     body = page(user.encode())
     if b"\n" not in body and b"\r" not in body:
