@@ -14,7 +14,7 @@ from benchmarks.processes import PYTHON, Cost, run, sandbox
 
 FEW, MANY = 5_000, 55_000
 """Users of two accounts: the difference between them is what users cost, without the start of a process."""
-LARGE = 400_000
+SMALL, LARGE = 20_000, 400_000
 """Users for memory and resume: enough for what grows to show, few enough for a run of two minutes."""
 FAST = ("--rate-limit", "1000000")
 ZEXPORT = (PYTHON, "-m", "exporter")
@@ -40,7 +40,7 @@ def cpu_ratio(folder: Path) -> tuple[float, float, float]:
 
 def memory(folder: Path) -> tuple[int, int]:
     """Return the peak memory of an export of few users and of many, in bytes."""
-    with sandbox("--users", str(FEW), *FAST) as few, sandbox("--users", str(LARGE), *FAST) as large:
+    with sandbox("--users", str(SMALL), *FAST) as few, sandbox("--users", str(LARGE), *FAST) as large:
         return export(few, folder / "few").peak, export(large, folder / "large").peak
 
 
@@ -68,7 +68,7 @@ def main() -> None:
         print(f"| CPU per user | {ratio:.2f} × a bare fetch ({ours:.1f} µs against {floor:.1f} µs) |", flush=True)
         few, large = memory(Path(name))
         grown = (large - few) / 2**20
-        print(f"| memory | {large / 2**20:.0f} MiB, {grown:+.1f} MiB from {FEW:,} to {LARGE:,} users |", flush=True)
+        print(f"| memory | {large / 2**20:.0f} MiB, {grown:+.1f} MiB from {SMALL:,} to {LARGE:,} users |", flush=True)
         seconds = resume(Path(name))
         print(
             f"| resume, with {LARGE:,} lines there | {seconds:.2f} s from start to end, one user written |", flush=True

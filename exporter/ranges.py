@@ -26,7 +26,7 @@ class Move:
     """How the position of a range moves over a batch: `ids` and `cursors` run along its items.
 
     :param range: the number of the range in the ledger.
-    :param made: where an item has no cursor, one may be made of its id.
+    :param made: items' cursors are those that the codec makes of their ids; `cursors` is empty then.
     """
 
     range: int
@@ -88,7 +88,7 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool) -> Batch:
         start=replace(start, skip=skipped),
         end=end,
         ids=tuple([item.id for item in items]),
-        cursors=tuple([item.cursor for item in items]),
+        cursors=() if by_id and trusted else tuple([item.cursor for item in items]),
         made=by_id and trusted,
     )
     walk.position = end
@@ -135,9 +135,8 @@ def position_after(move: Move, count: int, make: Callable[[int], str]) -> Positi
         return move.end
     if count == 0:
         return move.start
-    last_id, cursor = move.ids[count - 1], move.cursors[count - 1]
-    if cursor is None and move.made:
-        cursor = make(last_id)
+    last_id = move.ids[count - 1]
+    cursor = make(last_id) if move.made else move.cursors[count - 1]
     users = move.start.users + count
     if cursor is None:
         return Position(move.start.cursor, move.start.skip + count, last_id, users)

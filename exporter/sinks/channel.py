@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
+from exporter.cursor import make_all
 from exporter.destination import STDOUT
 from exporter.errors import ClosedPipeError
 from exporter.intents import Intent
@@ -23,7 +24,8 @@ class ChannelSink(DeliverySink):
         """Hand over every item, waiting for the program where it is slow."""
         for write, move in zip(intent.writes, intent.moves, strict=False):
             begin = write.start
-            for user_id, cursor, end in zip(move.ids, move.cursors, write.ends, strict=True):
+            cursors = make_all(move.ids) if move.made else move.cursors
+            for user_id, cursor, end in zip(move.ids, cursors, write.ends, strict=True):
                 line = write.data[begin - write.start : end - write.start]
                 try:
                     await self._send.send(Item(user_id, line, cursor))
