@@ -100,7 +100,7 @@ class Export:
     def _is_in_nobodys_way(self, there: list[Path]) -> bool:
         """Tell whether another query has begun here and written nothing: one that the account refused, for one."""
         path = self._destination.ledger
-        if path is None or not path.exists() or any(each.stat().st_size for each in there):
+        if path is None or not path.exists() or any(each.lstat().st_size for each in there):
             return False
         try:
             return store.is_blank(path)

@@ -174,3 +174,24 @@ def test_a_sync_that_fails_ends_the_run_with_6_and_the_next_one_is_exact(when: s
         assert "Traceback" not in done.stderr
         assert zexport("run", sandbox.url, "-o", out).returncode == 0
     assert lines(*role_files(out)) == expected_lines(4000)
+
+
+def test_a_device_that_is_full_is_an_output_error_for_every_command(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "100", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
+    with Path("/dev/full").open("wb") as full, start("status", tmp_path, stdout=full) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 6
+    assert b"Traceback" not in errors
+
+
+def test_a_restart_that_was_killed_half_way_is_never_called_complete(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
+        for removed in ("ledger.db-wal", "ledger.db"):  # what --restart removes first
+            (tmp_path / ".zexport" / removed).unlink(missing_ok=True)
+        done = zexport("run", sandbox.url, "-o", tmp_path)
+        assert done.returncode == 10
+        assert "no ledger says where it comes from" in done.stderr
+        assert zexport("run", sandbox.url, "-o", tmp_path, "--restart").returncode == 0
+    assert zexport("verify", tmp_path).returncode == 0

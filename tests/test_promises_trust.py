@@ -122,12 +122,19 @@ def test_without_credentials_nothing_is_sent_to_a_real_account(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["end-user.ndjson.partial", ".zexport/ledger.db", ".zexport/lock"])
+@pytest.mark.parametrize("name", ["end-user.ndjson.partial", ".zexport/ledger.db", ".zexport/lock", ".zexport"])
 def test_nothing_is_opened_through_a_symlink(name: str, tmp_path: Path) -> None:
     target, out = tmp_path / "precious", tmp_path / "out"
     target.write_text("keep me")
     (out / ".zexport").mkdir(parents=True)
-    (out / name).symlink_to(target)
+    if name == ".zexport":
+        (out / name).rmdir()
+        target = tmp_path / "elsewhere" / "precious"
+        target.parent.mkdir()
+        target.write_text("keep me")
+        (out / name).symlink_to(target.parent)
+    else:
+        (out / name).symlink_to(target)
     with SandboxProcess("--users", "100", *FAST) as sandbox:
         done = zexport("run", sandbox.url, "-o", out)
     assert done.returncode in (6, 10)

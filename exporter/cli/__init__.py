@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None  # the interpreter would try to flush it once more, and complain
         return 141
     except OSError as exc:
-        say(f"zexport: stdout: {exc.strerror}")
+        say(f"zexport: {clean(str(exc.filename or 'stdout'))}: {exc.strerror}")
         sys.stdout = None
         return 6
     except KeyboardInterrupt:
