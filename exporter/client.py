@@ -127,7 +127,7 @@ class Client:
         def read(body: bytes) -> int | None:
             try:
                 return msgspec.json.decode(body, type=_CountBody).count.value
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
 
         counted = await self._fetch("/api/v2/users/count", params, role, read)

@@ -89,6 +89,7 @@ class Pace:
                 await self._turn()
         self._in_flight += 1
         self._sent.append(self._clock())
+        self._forget_old()
 
     async def _turn(self) -> None:
         """Wait until the next request is due."""
@@ -127,8 +128,7 @@ class Pace:
     def statistics(self) -> PaceStatistics:
         """Return what the pace is doing now."""
         now = self._clock()
-        while self._sent and self._sent[0] < now - MINUTE:
-            self._sent.popleft()
+        self._forget_old()
         span = min(MINUTE, max(now - self._started, 1.0))
         waiting = max(0.0, self._held_until - now)
         return PaceStatistics(
@@ -138,3 +138,9 @@ class Pace:
             waiting=waiting,
             why=self._why if waiting else "",
         )
+
+    def _forget_old(self) -> None:
+        """Keep the last minute's requests only (P6)."""
+        since = self._clock() - MINUTE
+        while self._sent and self._sent[0] < since:
+            self._sent.popleft()
