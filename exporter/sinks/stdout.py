@@ -98,10 +98,14 @@ class StdoutSink(DeliverySink):
 
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Count as delivered what the reader has taken out of the pipe; in the end also what it will still take."""
-        if self._kind == stat.S_IFREG:
-            await anyio.to_thread.run_sync(os.fsync, self._fd)
         left = self._unread() if self._broken or not final else 0
-        return {STDOUT: self._written - left}
+        delivered = self._written - left  # before the sync: what is written during it is not covered by it
+        if self._kind == stat.S_IFREG:
+            try:
+                await anyio.to_thread.run_sync(os.fsync, self._fd)
+            except OSError as exc:
+                raise OutputError(f"stdout: {exc.strerror or exc}") from exc
+        return {STDOUT: delivered}
 
     def _unread(self) -> int:
         if self._kind != stat.S_IFIFO:
