@@ -141,12 +141,8 @@ class Export:
         with closing(self._sink):
             self._sink.open(recovered.sizes)
             ledger.adopt(recovered)
-            meter = Meter(self._query.roles)
-            for _, role, position in ledger.ranges():
-                meter.roles[role].users += position.users
-                meter.roles[role].finished = position.finished
-            resumed = sum(each.users for each in meter.roles.values())
-            self._observe(Started(self._account.origin, self._destination.text, run, resumed))
+            meter = self._meter(ledger)
+            self._observe(Started(self._account.origin, self._destination.text, run, ledger.totals().users))
             pace = Pace(self._options.rate, self._options.share)
             async with open_client(
                 self._account, pace, patience=self._options.patience, observer=self._observe
@@ -164,12 +160,23 @@ class Export:
                         reporter.report()
                         reporter.save("error")
                     raise
+                reporter.save("")  # the manifest counts this run's requests too
                 if finished and await anyio.to_thread.run_sync(self._seal, self._facts(ledger)):
                     ledger.note("complete", _now())
                     reporter.save("complete")
                 else:
                     reporter.save(self._stopped or self._engine.stopped)
             return self._outcome(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
+
+    def _meter(self, ledger: Ledger) -> Meter:
+        """Make a meter that stands where the ledger does."""
+        meter = Meter(self._query.roles)
+        expected = ledger.expected()
+        for _, role, position in ledger.ranges():
+            meter.roles[role].users += position.users
+            meter.roles[role].finished = position.finished
+            meter.roles[role].expected = expected[role]
+        return meter
 
     def _facts(self, ledger: Ledger) -> dict[str, Any]:
         """Gather the manifest, all but what is read back from the files."""
@@ -228,11 +235,6 @@ class Export:
     def _outcome(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
         totals = ledger.totals()
         about = ledger.about()
-        meter = Meter(self._query.roles)
-        for _, role, position in ledger.ranges():
-            meter.add(role, position.users)
-            meter.roles[role].finished = position.finished
-            meter.roles[role].expected = ledger.expected()[role]
         names = self._destination.files(self._query)
         folder = self._destination.folder
         finished = Finished(
@@ -246,7 +248,7 @@ class Export:
             requests=totals.requests,
             retries=totals.retries,
             resumes=totals.runs - 1,
-            roles=meter.role_progress(),
+            roles=self._meter(ledger).role_progress(),
             files=tuple(str(folder / name) for name in names if not self._destination.stdout),
             warnings=tuple(ledger.warnings()),
         )
