@@ -40,7 +40,18 @@ if TYPE_CHECKING:
         OutputError,
         UsageError,
     )
-    from exporter.events import Event, Failed, Finished, Held, Observer, Progress, Retrying, RoleProgress, Started
+    from exporter.events import (
+        Event,
+        Failed,
+        Finished,
+        Held,
+        Observer,
+        Progress,
+        Retrying,
+        RoleProgress,
+        Split,
+        Started,
+    )
     from exporter.export import Options
     from exporter.library import export_users, stream_users
     from exporter.manifest import Verified, verify
@@ -53,7 +64,7 @@ _HOMES = {
     "engine": "Limits",
     "errors": "AuthError ClosedPipeError ContractError ExportError IncompleteError LedgerError LockedError "
     "NetworkError OutputError UsageError",
-    "events": "Event Failed Finished Held Observer Progress Retrying RoleProgress Started",
+    "events": "Event Failed Finished Held Observer Progress Retrying RoleProgress Split Started",
     "export": "Options",
     "library": "export_users stream_users",
     "manifest": "Verified verify",
@@ -91,6 +102,7 @@ __all__ = [
     "RoleProgress",
     "Secret",
     "Sideload",
+    "Split",
     "Started",
     "UsageError",
     "Verified",

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import random
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import aiohttp
 import anyio
@@ -23,22 +22,15 @@ from yarl import URL
 
 from exporter import retry, wire
 from exporter.account import Account
+from exporter.body import MAX_BODY, BrokenBody, TooLarge, decoded, read_body
 from exporter.errors import ContractError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Page, Query, Role
-from exporter.pace import Pace
+from exporter.pace import Pace, Permit
 from exporter.verdict import Again, CursorRefused, Final, Ok, Quota, Verdict, read_quota, verdict
 from exporter.version import VERSION
 
-_inflater: Callable[[int], Any] = zlib.decompressobj
-_inflate_errors: tuple[type[Exception], ...] = (zlib.error,)
-with suppress(ImportError):  # the extra `fast`
-    from isal import isal_zlib
-
-    _inflater, _inflate_errors = isal_zlib.decompressobj, (cast("type[Exception]", isal_zlib.error),)
-
-MAX_BODY = 64 << 20
-"""Bytes: decoded size of a page at most. 100 users at the largest observed size are 0.2 MB; text fields hold 64 kB."""
+LIST, COUNT = "/api/v2/users", "/api/v2/users/count"
 TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=65)
 """Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
 FIRST_PATIENCE = 30.0
@@ -102,21 +94,45 @@ class Client:
         self._succeeded = clock()
         self._requests = self._retries = 0
 
-    async def page(
-        self, query: Query, role: Role, *, after: str | None = None, before: str | None = None
-    ) -> Page | CursorRefused:
+    async def page(self, query: Query, role: Role, *, after: str | None = None) -> Page | CursorRefused:
         """Fetch one page of a stream.
 
         :raises AuthError, NetworkError, UsageError, ContractError: none of which will pass by itself.
         """
-        params = wire.parameters(query, role, after=after, before=before)
+        params = wire.parameters(query, role, after=after)
         return await self._fetch(
-            "/api/v2/users",
-            params,
-            role,
-            lambda body: wire.read_page(body, query, role, after=after),
-            sent_cursor=bool(after or before),
+            LIST, params, role, lambda body: wire.read_page(body, query, role, after=after), sent_cursor=bool(after)
         )
+
+    async def spare(self) -> Permit:
+        """Wait for a permit that nobody else wants: for `land`, or to `give_back` at once."""
+        return await self._pace.spare()
+
+    def give_back(self, permit: Permit) -> None:
+        """Return a permit unused."""
+        self._pace.give_back(permit)
+
+    async def land(
+        self, query: Query, role: Role, *, after: str | None, before: str | None, permit: Permit | None
+    ) -> Page | CursorRefused | None:
+        """Try once to fetch a page that the export can do without, by a cursor that may not be the server's.
+
+        :param permit: what `spare` gave; None waits for one.
+        :returns: None if it failed: nothing is tried again, and what will not pass by itself is met by others, too.
+        """
+        url = self._url(LIST, wire.parameters(query, role, after=after, before=before))
+        answer = await self._ask(url, sent_cursor=True, permit=permit)
+        match answer.verdict:
+            case Ok():
+                with suppress(NotAPage):
+                    page = wire.read_page(answer.body, query, role, after=after)
+                    self._succeeded = self._clock()
+                    return page
+            case Again(hold=True) as again:
+                self._hold(again)
+            case CursorRefused() as refused:
+                return refused
+        return None
 
     async def count(self, query: Query, role: Role) -> int | None:
         """Fetch how many users the account thinks the stream has; None if it does not say. Never a plan."""
@@ -130,7 +146,7 @@ class Client:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
 
-        counted = await self._fetch("/api/v2/users/count", params, role, read)
+        counted = await self._fetch(COUNT, params, role, read)
         return None if isinstance(counted, CursorRefused) else counted
 
     def statistics(self) -> ClientStatistics:
@@ -146,7 +162,7 @@ class Client:
         *,
         sent_cursor: bool = False,
     ) -> T | CursorRefused:
-        url = self._origin.with_path(path).with_query(params)
+        url = self._url(path, params)
         started, attempt, strikes = self._clock(), 0, 0
         delays = retry.delays(self._random)
         while True:
@@ -181,6 +197,9 @@ class Client:
             self._observe(Retrying(role, verdict.why, delay, attempt))
             await anyio.sleep(min(delay, left))
 
+    def _url(self, path: str, params: list[tuple[str, str]]) -> URL:
+        return self._origin.with_path(path).with_query(params)
+
     def _hold(self, again: Again) -> None:
         seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
         self._pace.hold(seconds, again.why)
@@ -190,67 +209,33 @@ class Client:
         patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
         return max(started, self._succeeded) + patience - self._clock()
 
-    async def _ask(self, url: URL, *, sent_cursor: bool) -> _Answer:
+    async def _ask(self, url: URL, *, sent_cursor: bool, permit: Permit | None = None) -> _Answer:
         """Send one request under a permit."""
-        await self._pace.permit()
-        quota = Quota()
+        permit = permit or await self._pace.permit()
+        quota, answer = Quota(), None
         self._requests += 1
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 self._answered = True
                 quota = read_quota(response.headers)
-                raw = await _read(response)
-                body = _decoded(raw, response.headers.get("Content-Encoding", ""))
+                raw = await read_body(response.content)
+                body = decoded(raw, response.headers.get("Content-Encoding", ""))
                 now = datetime.now(UTC)
-                return _Answer(verdict(response.status, response.headers, body, sent_cursor=sent_cursor, now=now), body)
-        except _TooLarge:
-            error = ContractError(f"a response is larger than {MAX_BODY >> 20} MiB")
-            return _Answer(Final(error))
-        except _BrokenBody as exc:
-            return _Answer(Again(str(exc)))
+                answer = _Answer(
+                    verdict(response.status, response.headers, body, sent_cursor=sent_cursor, now=now), body
+                )
+        except TooLarge:
+            answer = _Answer(Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB")))
+        except BrokenBody as exc:
+            answer = _Answer(Again(str(exc)))
         except TimeoutError:
-            return _Answer(Again("no answer in time"))
+            answer = _Answer(Again("no answer in time"))
         except (aiohttp.ClientError, OSError) as exc:
-            return _Answer(Again(_transport(exc)))
+            answer = _Answer(Again(_transport(exc)))
         finally:
-            self._pace.learn(quota)
-
-
-class _TooLarge(Exception):
-    """A body exceeds MAX_BODY."""
-
-
-class _BrokenBody(Exception):
-    """A body ends early or does not decompress."""
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise _TooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _decoded(raw: bytes, encoding: str) -> bytes:
-    """Decompress a body, bounded. Not left to aiohttp, which takes a gzip stream that is cut short for whole."""
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-        return raw
-    if not raw:
-        return raw
-    stream = _inflater(47)  # 32 + 15: finds out whether the header is gzip's or zlib's
-    try:
-        body: bytes = stream.decompress(raw, MAX_BODY + 1)
-    except _inflate_errors as exc:
-        raise _BrokenBody("the body does not decompress") from exc
-    if len(body) > MAX_BODY:
-        raise _TooLarge
-    if not stream.eof:
-        raise _BrokenBody("the body is cut short")
-    return body
+            failed = answer is not None and isinstance(answer.verdict, Again) and not answer.verdict.hold
+            self._pace.learn(permit, quota, failed=failed)
+        return answer
 
 
 def _transport(exc: Exception) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from struct import pack
 
 _PREFIX, _SUFFIX = b64encode(b'{"o":"id","v":"').decode(), b64encode(b'"}').decode()
 
@@ -27,9 +28,24 @@ def make_all(ids: Sequence[int]) -> list[str]:
     No part of a cursor is padded but the last (9 bytes are 12 characters, and those 16), so that all values are encoded
     at once and cut apart again: a fifth of the cost.
     """
-    values = b"".join([b"i" + each.to_bytes(8, "little", signed=True) for each in ids])
-    encoded = b64encode(b64encode(values)).decode()
-    return [f"{_PREFIX}{encoded[at : at + 16]}{_SUFFIX}" for at in range(0, len(encoded), 16)]
+    return [f"{_PREFIX}{middle}{_SUFFIX}" for middle in _middles(ids)]
+
+
+def _are_made(cursors: Sequence[str | None], ids: Sequence[int]) -> bool:
+    """Tell whether cursors are those of `make_all`, as one text: half the cost."""
+    texts = [cursor for cursor in cursors if cursor is not None]
+    size = len(_PREFIX) + 16 + len(_SUFFIX)
+    if len(texts) != len(ids) or {*map(len, texts)} - {size}:
+        return False
+    made = (_SUFFIX + _PREFIX).join(_middles(ids))
+    return "".join(texts) == (f"{_PREFIX}{made}{_SUFFIX}" if ids else "")
+
+
+def _middles(ids: Sequence[int]) -> list[str]:
+    values: list[bytes | int] = [b"i"] * (2 * len(ids))
+    values[1::2] = ids
+    encoded = b64encode(b64encode(pack("<" + "cq" * len(ids), *values))).decode()
+    return [encoded[at : at + 16] for at in range(0, len(encoded), 16)]
 
 
 class Trust:
@@ -47,9 +63,18 @@ class Trust:
     def __bool__(self) -> bool:
         return self._earned and not self._lost
 
+    @property
+    def lost(self) -> bool:
+        """Whether no cursor is to be made any more."""
+        return self._lost
+
+    def lose(self) -> None:
+        """Make no more cursors: the server does not take them."""
+        self._lost = True
+
     def check(self, ids: Sequence[int], issued: Sequence[str | None]) -> None:
         """Hold the cursors that the server issued against those the codec makes of the ids they stand after."""
-        if make_all(ids) == issued:
+        if _are_made(issued, ids):
             self._earned = self._earned or bool(ids)  # no cursors show nothing
         else:
-            self._lost = True
+            self.lose()

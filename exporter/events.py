@@ -49,7 +49,8 @@ class Progress:
     :param seconds: since the start of this run.
     :param users: users written, by all runs; `written` those by this one.
     :param rate: users a second over the last few seconds.
-    :param requests_per_minute: requests sent within the last minute, of `allowed_per_minute` that the pace allows.
+    :param requests_per_minute: requests sent lately, as a rate a minute, of `allowed_per_minute` that the pace allows.
+    :param in_flight: requests that are under way.
     :param waiting: seconds a hold still lasts, `why` says what for.
     :param eta: seconds to the end by rate and estimate; None if unknown.
     """
@@ -64,6 +65,7 @@ class Progress:
     retries: int
     requests_per_minute: float
     allowed_per_minute: float
+    in_flight: int
     waiting: float
     why: str
     eta: float | None
@@ -88,6 +90,15 @@ class Held:
     kind: ClassVar[str] = "held"
     seconds: float
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A range was cut: from the user `at` on, another one goes on with what was left of it."""
+
+    kind: ClassVar[str] = "split"
+    role: Role
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class Failed:
     exit_code: int
 
 
-Event = Started | Progress | Retrying | Held | Finished | Failed
+Event = Started | Progress | Retrying | Held | Split | Finished | Failed
 Observer = Callable[[Event], None]
 
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from exporter import manifest, store
 from exporter.account import Account
+from exporter.asking import Asking
 from exporter.client import PATIENCE, Client, open_client
 from exporter.destination import Destination
 from exporter.engine import Engine, Limits
@@ -37,6 +38,7 @@ class Options:
     :param rate: requests a minute; None takes the account's own limit × `share`.
     :param share: how much of the account's limit is ours, 0–1.
     :param patience: seconds without success after which to give up.
+    :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
     :param restart: forget what is there, and begin anew.
     """
@@ -44,6 +46,7 @@ class Options:
     rate: float | None = None
     share: float = 0.95
     patience: float = PATIENCE
+    ranges: int | None = None
     limits: Limits = field(default_factory=Limits)
     restart: bool = False
 
@@ -148,8 +151,9 @@ class Export:
                 self._account, pace, patience=self._options.patience, observer=self._observe
             ) as client:
                 reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
+                asking = Asking(client, self._query, ledger, meter, self._options.ranges, self._observe)
                 self._engine = Engine(
-                    client, self._query, ledger, self._sink, meter, self._options.limits, reporter.report
+                    asking, self._query, ledger, self._sink, meter, self._options.limits, reporter.report
                 )
                 if self._stopped:
                     self._engine.stop(self._stopped)
@@ -172,10 +176,10 @@ class Export:
         """Make a meter that stands where the ledger does."""
         meter = Meter(self._query.roles)
         expected = ledger.expected()
-        for _, role, position in ledger.ranges():
-            meter.roles[role].users += position.users
-            meter.roles[role].finished = position.finished
-            meter.roles[role].expected = expected[role]
+        for each in ledger.ranges():
+            meter.roles[each.role].users += each.position.users
+            meter.roles[each.role].unfinished += not each.position.finished
+            meter.roles[each.role].expected = expected[each.role]
         return meter
 
     def _facts(self, ledger: Ledger) -> dict[str, Any]:

@@ -13,13 +13,13 @@ Recovery is a pure function of the intents and of what the files hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import orjson
 
 from exporter import cursor
 from exporter.model import Position, Sideload
-from exporter.ranges import Move, position_after
+from exporter.ranges import Move, Split, position_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,12 @@ class Intent:
     writes: tuple[Write, ...]
     moves: tuple[Move, ...]
 
-    def without_data(self) -> Intent:
-        """Return the same intent without the bytes: what is remembered until it is settled (P6)."""
-        return replace(self, writes=tuple(replace(write, data=b"") for write in self.writes))
+    def summary(self) -> Intent:
+        """Return what matters of an intent that is done: each write as one unit, each move without its items (P6)."""
+        return Intent(
+            tuple(Write(write.file, write.start, [write.end], [0], [sum(write.records)]) for write in self.writes),
+            tuple(Move(move.range, move.start, move.end, split=move.split) for move in self.moves),
+        )
 
     def settled(self, whole: int) -> dict[int, Position]:
         """Say where ranges stand when all writes but the last are there, and its first `whole` units."""
@@ -100,6 +103,7 @@ def decode(text: bytes | str) -> Intent:
                 ids=tuple(move["ids"]),
                 cursors=tuple(move["cursors"]),
                 made=move["made"],
+                split=move["split"] and Split(**move["split"]),
             )
             for move in fields["moves"]
         ),
@@ -112,12 +116,14 @@ class Recovered:
 
     :param sizes: where each file ends that has to be cut or kept, by name.
     :param records: whole lines adopted, by file.
+    :param splits: how ranges came to be that the ledger does not know yet, in order, by their numbers.
     :param positions: where ranges stand, for those that moved.
     :param lost: sideloaded records that were noted as written and are not there.
     """
 
     sizes: dict[str, int]
     records: dict[str, int] = field(default_factory=dict)
+    splits: dict[int, Split] = field(default_factory=dict)
     positions: dict[int, Position] = field(default_factory=dict)
     lost: list[tuple[Sideload, str]] = field(default_factory=list)
 
@@ -137,7 +143,9 @@ def recover(
 
     Rules: 1. In each file, units count up to the first that is not whole; nothing behind it does. 2. A users' write
     counts only if every write before it in its intent is whole. 3. A range makes no move that starts elsewhere than
-    where it stands, and none behind one of which it did not get to the end.
+    where it stands, and none behind one of which it did not get to the end. 4. A range is there once a user of its
+    first batch is. The range it was cut off can't have come to its end without it: they write to the same file, and the
+    first batch goes first.
     """
     found = Recovered(dict(sizes))
     stands = dict(users)
@@ -162,6 +170,7 @@ def recover(
                 broken.add(write.file)
         if intact or whole:
             settled = intent.settled(whole)
+            found.splits |= {move.range: move.split for move in intent.moves if move.split and move.range in settled}
             found.positions |= settled
             stands |= {number: position.users for number, position in settled.items()}
         if not intact:

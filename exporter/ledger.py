@@ -11,7 +11,7 @@ Theory of operation.
    second), not where an intent is noted (NORMAL): so a power loss only forgets what was written since.
 6. Where a sync of the output has failed, nothing that is not settled may be believed: `distrust` forgets it.
 
-The tables can be read with any SQLite browser; `ABOUT` says in the file itself what they mean.
+The tables can be read with any SQLite browser: `schema`, and the file itself, say what they mean.
 """
 
 from __future__ import annotations
@@ -30,39 +30,16 @@ from exporter.errors import LedgerError, OutputError
 from exporter.intents import Intent, Recovered, Write
 from exporter.model import Position, Role, Sideload
 
-VERSION = 1
-"""Raised with any change that an older zexport would misread."""
+_NOTE = "INSERT INTO intent VALUES (?, ?)"
 
-SCHEMA = f"""
-PRAGMA user_version = {VERSION};
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE run (
-    number INTEGER PRIMARY KEY, started_at TEXT NOT NULL, seconds REAL NOT NULL DEFAULT 0,
-    users_written INTEGER NOT NULL DEFAULT 0, requests INTEGER NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '');
-CREATE TABLE stream (role TEXT PRIMARY KEY, expected_users INTEGER);
-CREATE TABLE range (
-    number INTEGER PRIMARY KEY, role TEXT NOT NULL REFERENCES stream, cursor TEXT, skip INTEGER NOT NULL DEFAULT 0,
-    last_id INTEGER, users INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE file (
-    name TEXT PRIMARY KEY, synced_bytes INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE sideload_written (kind TEXT, identity TEXT, PRIMARY KEY (kind, identity)) WITHOUT ROWID;
-CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL);
-CREATE TABLE warning (text TEXT PRIMARY KEY, times INTEGER NOT NULL, ids TEXT NOT NULL DEFAULT '');
-"""
 
-ABOUT = {
-    "what": "the positions of a zexport export; zexport alone writes here",
-    "table run": "one row for each start of `zexport run`; ended is empty while it runs, or if it was killed",
-    "table stream": "one row a role; expected_users is the account's own count, an estimate",
-    "table range": "all users of the range up to last_id are in the output; the next request asks behind cursor, and "
-    "passes over skip users that are written already",
-    "table file": "output files; what lies behind synced_bytes is not known to be on disk yet",
-    "table intent": "lines written or about to be written behind synced_bytes, with a CRC-32 each",
-    "table sideload_written": "records of sideload files, so that each is written once",
-    "table warning": "what the manifest and the summary will warn of, how often, and the first ids it is about",
-    "table about": "these words, and what the export is of: account, query, output",
-}
+class Range(NamedTuple):
+    """One range as it is settled; it ends before the user `until`, None: with the stream."""
+
+    number: int
+    role: Role
+    position: Position
+    until: int | None
 
 
 class Run(NamedTuple):
@@ -97,7 +74,8 @@ class Ledger:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
-        self._unsettled: deque[tuple[int, Intent]] = deque()
+        self._mode = ""
+        self._unsettled: deque[tuple[int, Intent]] = deque()  # in summary; the whole of them is in the table
         self._last = database.execute("SELECT coalesce(max(number), 0) FROM intent").fetchone()[0]
         self._pending: set[tuple[Sideload, str]] = set()
 
@@ -131,8 +109,8 @@ class Ledger:
         """Return what all runs have done together, as far as it is settled."""
         runs = self.runs()
         roles: dict[Role, int] = {}
-        for _, role, position in self.ranges():
-            roles[role] = roles.get(role, 0) + position.users
+        for each in self.ranges():
+            roles[each.role] = roles.get(each.role, 0) + each.position.users
         return Totals(
             runs=len(runs),
             users=sum(roles.values()),
@@ -151,11 +129,11 @@ class Ledger:
         """Return the account's own counts."""
         return {Role(role): users for role, users in self._rows("SELECT role, expected_users FROM stream")}
 
-    def ranges(self) -> Iterator[tuple[int, Role, Position]]:
-        """Yield number, role and settled position of every range."""
-        rows = self._rows("SELECT number, role, cursor, skip, last_id, users, finished FROM range ORDER BY number")
-        for number, role, cursor, skip, last_id, users, finished in rows:
-            yield number, Role(role), Position(cursor, skip, last_id, users, bool(finished))
+    def ranges(self) -> Iterator[Range]:
+        """Yield every range, as far as it is settled."""
+        query = "SELECT number, role, until_id, cursor, skip, last_id, users, finished FROM range ORDER BY number"
+        for number, role, until, cursor, skip, last_id, users, finished in self._rows(query):
+            yield Range(number, Role(role), Position(cursor, skip, last_id, users, bool(finished)), until)
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Return synced bytes and records of each file."""
@@ -190,12 +168,17 @@ class Ledger:
         """Commit what is about to be written. The caller writes it next, with nothing in between."""
         keys = [(write.kind, key) for write in intent.writes if write.kind for unit in write.keys for key in unit]
         self._last += 1
-        with self._transaction():
-            self._db.execute("INSERT INTO intent VALUES (?, ?)", (self._last, intents.encode(intent).decode()))
-            if keys:
+        row = (self._last, intents.encode(intent).decode())
+        if keys:
+            with self._transaction():
+                self._db.execute(_NOTE, row)
                 self._db.executemany("INSERT OR IGNORE INTO sideload_written VALUES (?, ?)", keys)
+        else:
+            self._synchronous("NORMAL")
+            with _told("written"):
+                self._db.execute(_NOTE, row)  # one statement is a transaction of its own, at half the cost
         self._pending.difference_update(keys)
-        self._unsettled.append((self._last, intent.without_data()))
+        self._unsettled.append((self._last, intent.summary()))
 
     def settle(self, durable: dict[str, int]) -> None:
         """Move positions over what is on disk.
@@ -207,7 +190,7 @@ class Ledger:
             done.append(self._unsettled.popleft())
         if done:
             settled = [intent for _, intent in done]
-            self._move(self._recover(settled, lambda write: len(write.ends)), upto=done[-1][0])
+            self._move(self._recover(settled, lambda _: 1), upto=done[-1][0])
 
     def settle_part(self, durable: dict[str, int]) -> None:
         """Settle to the unit, and forget all that lies behind: for the last moments of a run on stdout."""
@@ -215,15 +198,13 @@ class Ledger:
         def whole_units(write: Write) -> int:
             return sum(end <= durable.get(write.file, 0) for end in write.ends)
 
-        recovered = self._recover([intent for _, intent in self._unsettled], whole_units)
         self._unsettled.clear()
-        self._move(recovered, upto=self._last)
+        self._move(self._recover(list(self.intents()), whole_units), upto=self._last)
 
     def distrust(self) -> None:
         """Forget what is not settled: whether it ever reaches the disk can't be known any more."""
-        unsettled = [intent for _, intent in self._unsettled]
         self._unsettled.clear()
-        self._move(self._recover(unsettled, lambda _: 0), upto=self._last)
+        self._move(self._recover(list(self.intents()), lambda _: 0), upto=self._last)
 
     def recover(self, whole_units: Callable[[Write, bool], int]) -> Recovered:
         """Hold the unsettled intents against the files, once, on opening; `adopt` takes the result in.
@@ -258,11 +239,17 @@ class Ledger:
 
     def _recover(self, unsettled: list[Intent], whole_units: Callable[[Write], int]) -> Recovered:
         sizes = {name: size for name, (size, _) in self.files().items()}
-        users = {number: position.users for number, _, position in self.ranges()}
+        users = {each.number: each.position.users for each in self.ranges()}
         return intents.recover(unsettled, sizes, users, whole_units)
 
     def _move(self, recovered: Recovered, *, upto: int) -> None:
         with self._transaction(durable=True):
+            for number, split in recovered.splits.items():
+                self._db.execute(
+                    "INSERT INTO range (number, role, until_id) SELECT ?, role, ? FROM range WHERE number=?",
+                    (number, split.until, split.of),
+                )
+                self._db.execute("UPDATE range SET until_id=? WHERE number=?", (split.at, split.of))
             for number, position in recovered.positions.items():
                 self._db.execute(
                     "UPDATE range SET cursor=?, skip=?, last_id=?, users=?, finished=? WHERE number=?",
@@ -278,22 +265,36 @@ class Ledger:
             self._db.execute("DELETE FROM intent WHERE number<=?", (upto,))
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        try:
+        with _told("read"):
             return self._db.execute(query, values)
-        except sqlite3.Error as exc:
-            raise OutputError(f"the ledger can't be read ({exc})") from exc
+
+    def _synchronous(self, mode: str) -> None:
+        if mode != self._mode:
+            with _told("written"):
+                self._db.execute(f"PRAGMA synchronous={mode}")
+            self._mode = mode
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[None]:
-        try:
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
-        except sqlite3.Error as exc:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise OutputError(f"the ledger can't be written ({exc})") from exc
+        self._synchronous("FULL" if durable else "NORMAL")
+        with _told("written"):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn an error of SQLite's into one that says what the ledger can't be."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise OutputError(f"the ledger can't be {what} ({exc})") from exc
 
 
 def _is_within(intent: Intent, durable: dict[str, int]) -> bool:

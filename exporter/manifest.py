@@ -26,7 +26,7 @@ import orjson
 from exporter.destination import Destination, find_destination
 from exporter.errors import IncompleteError, OutputError, UsageError
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # fits a cache
 _SORTED_RUN = 1 << 20  # ids sorted at a time: 8 MiB, whatever the number of users
 
 
@@ -101,12 +101,14 @@ def describe_file(path: Path, *, stop: Callable[[], bool] = lambda: False) -> di
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+        with path.open("rb", buffering=0) as file:
+            size, chunk = 0, memoryview(bytearray(_CHUNK))
+            while count := file.readinto(chunk):
                 if stop():
                     return None
-                digest.update(chunk)
-            return {"bytes": file.tell(), "sha256": digest.hexdigest()}
+                digest.update(chunk[:count])
+                size += count
+            return {"bytes": size, "sha256": digest.hexdigest()}
     except OSError as exc:
         raise OutputError(f"{path}: {exc.strerror}") from exc
 

@@ -51,12 +51,15 @@ def _escape_controls(found: re.Match[bytes]) -> bytes:
     return _CONTROL.sub(lambda control: b"\\u%04x" % ord(control[0]), found[1])
 
 
-def is_utf8(raw: bytes) -> bool:
-    """Tell whether the bytes are valid UTF-8, without a copy where they are ASCII (the usual case)."""
-    if raw.isascii():
-        return True
+def are_utf8(raws: list[bytes]) -> bool:
+    """Tell whether users are valid UTF-8.
+
+    User by user: a page as one text takes seven times as long where it holds a single emoji (measured).
+    """
     try:
-        raw.decode()
+        for raw in raws:
+            if not raw.isascii():
+                raw.decode()
     except UnicodeDecodeError:
         return False
     return True

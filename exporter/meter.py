@@ -17,12 +17,21 @@ SPAN = 10.0
 
 @dataclass(slots=True)
 class RoleMeter:
-    """What is known of one role; `expected` is the account's estimate."""
+    """What is known of one role.
+
+    :param expected: the account's estimate of its users.
+    :param ranges: ranges at work, and `unfinished`: ranges that are not written to their end.
+    """
 
     users: int = 0
     expected: int | None = None
     ranges: int = 0
-    finished: bool = False
+    unfinished: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every user of the role is written."""
+        return not self.unfinished
 
 
 class Meter:
@@ -71,6 +80,7 @@ class Meter:
             retries=retries,
             requests_per_minute=pace.recent,
             allowed_per_minute=pace.rate,
+            in_flight=pace.in_flight,
             waiting=pace.waiting,
             why=pace.why,
             eta=(expected - users) / rate if expected is not None and rate else None,

@@ -84,10 +84,10 @@ class Query:
 
 
 class Item(NamedTuple):
-    """One user of a page.
+    """One user, as programs get it.
 
     `line` is the user as the server sent it, one physical line with `\\n` at its end. `cursor` is the point right
-    after this user, None if the server gave none. A tuple, not a dataclass: a hundred are made for every page.
+    after this user, None if the server gave none.
     """
 
     id: int
@@ -99,7 +99,12 @@ class Item(NamedTuple):
 class Page:
     """One response, read and checked.
 
-    :param items: the users in the order of the response.
+    `ids`, `lines` and `cursors` are columns, in the order of the response: an object for each user would cost as much
+    as cutting the page apart.
+
+    :param ids: the users' ids.
+    :param lines: the users as the server sent them, each one physical line with `\\n` at its end.
+    :param cursors: the point right after each user, as the server issued it; None if it gave none.
     :param before: the server's cursor of the first item.
     :param last: the server's cursor of the last item.
     :param after: where the walk goes on: `last`, or with offset pagination the next page's number; None if nowhere.
@@ -110,7 +115,9 @@ class Page:
     :param beyond: there is more behind this page, out of reach of offset pagination.
     """
 
-    items: tuple[Item, ...]
+    ids: list[int]
+    lines: list[bytes]
+    cursors: list[str] | None
     before: str | None
     last: str | None
     after: str | None
@@ -127,6 +134,7 @@ class Position:
 
     :param cursor: where the next request starts (exclusive); None is the start of the stream.
     :param skip: how many users behind `cursor` are written already: only where no cursor stands right after the last.
+        -1 where a range begins with the very user that `cursor` stands after, and he is not written yet.
     :param last_id: the id of the last user written; None before the first.
     :param users: how many users of this range are written.
     :param finished: nothing is left of this range.

@@ -12,6 +12,9 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
    flight may be counted already or not: it is part of the plan, so it does not make us slow down; but once we do, it
    is taken off what is left. The end of the window comes in whole seconds, rounded either way: it is one more.
 4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
+5. A permit that nobody wants at its time is spare: whoever waits in `spare` stands in line like all others, and lets
+   the next one go first if there is one.
+6. How many requests are in flight is bounded too (`window`): a server that slows or fails gets fewer at once.
 
 Permits are given one at a time, so a change of rate or a hold takes effect with the next permit.
 """
@@ -24,13 +27,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 from aiolimiter import AsyncLimiter
 
 from exporter.verdict import Quota
+from exporter.window import Window
 
 MINUTE = 60.0
 SLOW_START = 200.0
 """Requests a minute before the account's limit is known: that of the smallest plan in sale (documented)."""
+RECENT = 5.0
+"""Seconds over which the rate is told: long enough to be steady, short enough to show a change."""
 LATENESS = 0.1
 """Seconds of late wake-ups that are caught up on: far more than a timer's, and than it takes to read a page."""
 
@@ -41,7 +48,8 @@ class PaceStatistics:
 
     :param rate: requests a minute that we allow ourselves now.
     :param limit: the account's own limit a minute, None until it is known.
-    :param recent: requests sent within the last minute, as a rate a minute.
+    :param recent: requests sent within the last `RECENT` seconds, as a rate a minute.
+    :param in_flight: requests that are under way, of `window` that may be.
     :param waiting: seconds that a hold still lasts, 0 if there is none.
     :param why: what the hold is for.
     """
@@ -49,8 +57,19 @@ class PaceStatistics:
     rate: float
     limit: int | None
     recent: float
+    in_flight: int
+    window: int
     waiting: float
     why: str
+
+
+class Permit:
+    """The right to send one request, and when that was."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = 0.0
 
 
 class Pace:
@@ -67,8 +86,11 @@ class Pace:
         self._share = share
         self._clock = clock
         self._limit: int | None = None
-        self._in_flight = 0
-        self._gate = anyio.Lock()
+        self._window = Window()
+        self._slots = anyio.CapacityLimiter(self._window.size)
+        self._stopped = 0  # requests that wait for another to be answered
+        self._gate = anyio.Lock(fast_acquire=True)
+        self._left_over = False  # a permit whose turn has come, and that was not used
         self._held_until = self._started = clock()
         self._why = ""
         self._sent: deque[float] = deque()
@@ -79,20 +101,74 @@ class Pace:
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"
 
-    async def permit(self) -> None:
+    async def permit(self) -> Permit:
         """Wait for the right to send one request. Every permit has to be followed by one `learn`."""
-        async with self._gate:
-            await self._turn()
-            while (wait := self._held_until - self._clock()) > 0:
-                await anyio.sleep(wait)
-                self._paced = None  # what leaked meanwhile is nobody's
+        permit = Permit()
+        await self._slot(permit)
+        try:
+            async with self._gate:
                 await self._turn()
-        self._in_flight += 1
-        self._sent.append(self._clock())
+        except BaseException:
+            self._slots.release_on_behalf_of(permit)
+            raise
+        return self._send(permit)
+
+    async def spare(self) -> Permit:
+        """Wait for a permit that nobody else wants; it is followed by one `learn` or, at once, by `give_back`."""
+        permit = Permit()
+        while True:
+            await self._slot(permit)
+            try:
+                async with self._gate:
+                    await self._turn()
+                    if not self._wanted():
+                        return self._send(permit)
+                    self._left_over = True
+            except BaseException:
+                self._slots.release_on_behalf_of(permit)
+                raise
+            self._slots.release_on_behalf_of(permit)
+            await anyio.lowlevel.checkpoint()  # nothing above has to wait where there is no limit to speak of
+
+    async def _slot(self, permit: Permit) -> None:
+        """Wait until one more request may be in flight."""
+        try:
+            self._slots.acquire_on_behalf_of_nowait(permit)
+        except anyio.WouldBlock:
+            self._stopped += 1
+            try:
+                await self._slots.acquire_on_behalf_of(permit)
+            finally:
+                self._stopped -= 1
+
+    def give_back(self, permit: Permit) -> None:
+        """Return a permit that `spare` just gave: nothing was sent."""
+        self._slots.release_on_behalf_of(permit)
+        self._sent.pop()
+        self._left_over = True
+
+    def _wanted(self) -> bool:
+        """Tell whether somebody waits for a permit."""
+        return self._gate.statistics().tasks_waiting > 0 or self._stopped > 0
+
+    def _send(self, permit: Permit) -> Permit:
+        permit.sent = self._clock()
+        self._sent.append(permit.sent)
         self._forget_old()
+        return permit
 
     async def _turn(self) -> None:
-        """Wait until the next request is due."""
+        """Wait until the next request is due, and nothing holds it."""
+        if self._left_over:
+            self._left_over = False
+            return
+        await self._due()
+        while (wait := self._held_until - self._clock()) > 0:
+            await anyio.sleep(wait)
+            self._paced = None  # what leaked meanwhile is nobody's
+            await self._due()
+
+    async def _due(self) -> None:
         if self._paced != self._rate:
             self._paced = self._rate
             size = 1 + LATENESS * self._rate / MINUTE
@@ -101,9 +177,12 @@ class Pace:
             await self._limiter.acquire(size if self._sent else size - 1)
         await self._limiter.acquire()
 
-    def learn(self, quota: Quota) -> None:
-        """Take in what a response said of the budget; an empty quota if there was no response."""
-        self._in_flight -= 1
+    def learn(self, permit: Permit, quota: Quota, *, failed: bool = False) -> None:
+        """Take in what a response said of the budget; an empty quota if there was no response.
+
+        :param failed: whether the server or the way to it failed; a 429 is no failure, it is the limit.
+        """
+        self._adjust(permit, failed=failed)
         if quota.limit:
             self._limit = quota.limit
         if self._limit is None:
@@ -113,34 +192,48 @@ class Pace:
             return
         window = min(quota.reset, MINUTE) + 1
         if quota.remaining < self._rate / MINUTE * window:
-            left = quota.remaining - self._in_flight
+            left = quota.remaining - self._slots.borrowed_tokens
             if left < max(self._rate / MINUTE, 1.0):
                 self.hold(window, "this minute's budget is spent")
             else:
                 self._rate = min(self._rate, left / window * MINUTE)
+
+    def _adjust(self, permit: Permit, *, failed: bool) -> None:
+        """Take a request off those in flight, and let the window know how it went."""
+        now = self._clock()
+        if failed:
+            self._window.failed(permit.sent, now)
+        else:
+            self._window.answered(permit.sent, now, wanted=self._stopped > 0)
+        self._slots.release_on_behalf_of(permit)
+        if self._slots.total_tokens != self._window.size:
+            self._slots.total_tokens = self._window.size
 
     def hold(self, seconds: float, why: str) -> None:
         """Let nobody send for this long."""
         until = self._clock() + seconds
         if until > self._held_until:
             self._held_until, self._why = until, why
+            self._left_over = False
 
     def statistics(self) -> PaceStatistics:
         """Return what the pace is doing now."""
         now = self._clock()
         self._forget_old()
-        span = min(MINUTE, max(now - self._started, 1.0))
+        span = min(RECENT, max(now - self._started, 1.0))
         waiting = max(0.0, self._held_until - now)
         return PaceStatistics(
             rate=self._rate,
             limit=self._limit,
             recent=len(self._sent) / span * MINUTE,
+            in_flight=int(self._slots.borrowed_tokens),
+            window=self._window.size,
             waiting=waiting,
             why=self._why if waiting else "",
         )
 
     def _forget_old(self) -> None:
-        """Keep the last minute's requests only (P6)."""
-        since = self._clock() - MINUTE
+        """Keep the last requests only (P6)."""
+        since = self._clock() - RECENT
         while self._sent and self._sent[0] < since:
             self._sent.popleft()

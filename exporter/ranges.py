@@ -5,20 +5,35 @@ Rules:
 1. A range is walked by cursors the server issued; each page goes on right after the one before.
 2. Where the walk ascends by id, ids are checked item by item. That they ascend is what proves that nothing is missing
    or repeated; a descent is an error which names both ids.
-3. A position never claims more than what precedes it. Where no cursor stands right after an item, the position is the
-   cursor before the page and the number of items to skip, checked by the last id.
-4. A cursor that leads to itself is an error. A longer loop is met within twice its length (Brent): `Walk` keeps one
+3. A range ends where the range above it begins: it drops the first item at or behind that id, and what follows.
+4. A position never claims more than what precedes it, and never rests on a cursor that only the codec made. Where no
+   issued cursor stands right after an item, the position is the nearest one before it and the number of items to skip,
+   checked by the last id.
+5. A cursor that leads to itself is an error. A longer loop is met within twice its length (Brent): `Walk` keeps one
    cursor of the past, and renews it at powers of two.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from operator import lt
 
 from exporter.errors import ContractError
-from exporter.model import Item, Page, Position, Role, Sideload
+from exporter.model import Page, Position, Role, Sideload
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The birth of a range: from the user `at` on, it takes over what was left of the range `of`.
+
+    :param until: where the new range ends: the first id of the range above it, None at the end of the stream.
+    """
+
+    of: int
+    at: int
+    until: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,8 @@ class Move:
     """How the position of a range moves over a batch: `ids` and `cursors` run along its items.
 
     :param range: the number of the range in the ledger.
-    :param made: items' cursors are those that the codec makes of their ids; `cursors` is empty then.
+    :param made: items' cursors were issued, and are those that the codec makes of their ids; `cursors` is empty then.
+    :param split: how the range came to be, with its first batch: it is there once a user of that is.
     """
 
     range: int
@@ -35,6 +51,7 @@ class Move:
     ids: tuple[int, ...] = ()
     cursors: tuple[str | None, ...] = ()
     made: bool = False
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +64,24 @@ class Batch:
     sideloads: dict[Sideload, list[tuple[str, bytes]]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Walk:
-    """One range being walked: where it will ask next. What is written is the ledger's to know."""
+    """One range being walked: where it will ask next. What is written is the ledger's to know.
+
+    :param until: the first id of the range above, None if this is the stream's last.
+    :param head: the cursor that the server issued for its first user, None if that is not known any more.
+    :param span: how many ids this run has looked at here, and `seen`: how many users it found there.
+    :param near: users an id on the last page.
+    """
 
     number: int
     role: Role
     position: Position
+    until: int | None = None
+    head: str | None = None
+    span: int = 0
+    seen: int = 0
+    near: float = 1.0
     milestone: str | None = None
     laps: int = 0
     restarted: bool = False
@@ -65,60 +93,70 @@ class Walk:
         self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1))
 
 
-def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool) -> Batch:
+def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split | None = None) -> Batch:
     """Take from a page what is the range's own and not written yet, and move the walk on.
 
     :param by_id: whether the walk ascends by id.
-    :param trusted: whether cursors may be made of ids.
+    :param trusted: whether the page's cursors are those that the codec makes.
+    :param split: how the range came to be, if this is its first page.
     :raises ContractError: if ids descend or the cursor does not advance.
     """
     start = walk.position
-    items, skipped = _rest(start, page.items, by_id=by_id)
+    begin, end, skip = 0, len(page.ids), 0
     if by_id:
-        _check_ascending(walk, page.items, items)
-    users = start.users + len(items)
-    last_id = items[-1].id if items else start.last_id
-    if page.more:
+        check_ascending(walk.role, page.ids)
+        end = len(page.ids) if walk.until is None else bisect_left(page.ids, walk.until)
+    if start.skip > 0 and start.last_id is not None:
+        begin = _written(start, page.ids, by_id=by_id)
+        if begin == len(page.ids) and page.more:  # begun anew, and still before the last id that is written
+            skip = max(start.skip - len(page.ids), 1)
+    if by_id and start.last_id is not None and begin < len(page.ids) and page.ids[begin] <= start.last_id:
+        raise _descent(walk.role, start.last_id, page.ids[begin])
+    finished = not page.more or end < len(page.ids) or (end > begin and page.ids[end - 1] + 1 == walk.until)
+    if not finished and split is None:  # a first page of one user leads to where it begins, and that is no circle
         _check_advance(walk, page.after)
-    # Still before the last id that is written: the walk was begun anew, and goes on skipping.
-    skip = max(start.skip - len(page.items), 1) if skipped and not items and page.more else 0
-    end = Position(page.after or start.cursor, skip, last_id, users, finished=not page.more)
+    ids = page.ids[begin:end]
+    last_id = ids[-1] if ids else start.last_id
+    made = by_id and trusted and page.cursors is not None
     move = Move(
         range=walk.number,
-        start=replace(start, skip=skipped),
-        end=end,
-        ids=tuple([item.id for item in items]),
-        cursors=() if by_id and trusted else tuple([item.cursor for item in items]),
-        made=by_id and trusted,
+        start=replace(start, skip=begin) if start.skip > 0 else start,
+        end=Position(page.after or start.cursor, skip, last_id, start.users + len(ids), finished),
+        ids=tuple(ids),
+        cursors=() if made else tuple(page.cursors[begin:end] if page.cursors is not None else [None] * len(ids)),
+        made=made,
+        split=split,
     )
-    walk.position = end
-    return Batch(walk.role, move, tuple([item.line for item in items]), page.sideloads)
+    if ids and by_id:
+        walk.span += ids[-1] - (ids[0] if start.last_id is None else start.last_id)
+        walk.seen += len(ids)
+        walk.near = len(ids) / (ids[-1] - ids[0] + 1)
+    walk.position = move.end
+    return Batch(walk.role, move, tuple(page.lines[begin:end]), page.sideloads)
 
 
-def _rest(start: Position, items: tuple[Item, ...], *, by_id: bool) -> tuple[tuple[Item, ...], int]:
-    """Drop what a resumed range has written already; say how many items that were."""
-    if not start.skip or start.last_id is None:
-        return items, 0
+def _written(start: Position, ids: list[int], *, by_id: bool) -> int:
+    """Say how many of a page's first items a resumed range has written already."""
+    assert start.last_id is not None
     if by_id:
-        rest = tuple(item for item in items if item.id > start.last_id)
-        return rest, len(items) - len(rest)
+        return bisect_left(ids, start.last_id + 1)
     # In another order only the id itself tells. If it has gone meanwhile, everything is written again: a repeat can be
     # seen and removed, a gap can't.
-    skip = next((number for number, item in enumerate(items, 1) if item.id == start.last_id), 0)
-    return items[skip:], skip
+    return ids.index(start.last_id) + 1 if start.last_id in ids else 0
 
 
-def _check_ascending(walk: Walk, items: tuple[Item, ...], rest: tuple[Item, ...]) -> None:
-    last = walk.position.last_id
-    if rest and last is not None and rest[0].id <= last:
-        raise _descent(walk, last, rest[0].id)
-    for lower, upper in pairwise(items):
-        if lower.id >= upper.id:
-            raise _descent(walk, lower.id, upper.id)
+def check_ascending(role: Role, ids: list[int]) -> None:
+    """Check that ids ascend.
+
+    :raises ContractError: if they don't, naming two that do not.
+    """
+    if not all(map(lt, ids, ids[1:])):
+        at = next(at for at in range(1, len(ids)) if ids[at - 1] >= ids[at])
+        raise _descent(role, ids[at - 1], ids[at])
 
 
-def _descent(walk: Walk, first: int, second: int) -> ContractError:
-    return ContractError(f"users of {walk.role} do not come by ascending id: {second} follows {first}")
+def _descent(role: Role, first: int, second: int) -> ContractError:
+    return ContractError(f"users of {role} do not come by ascending id: {second} follows {first}")
 
 
 def _check_advance(walk: Walk, cursor: str | None) -> None:

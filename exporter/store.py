@@ -19,8 +19,9 @@ import orjson
 from exporter.account import Account
 from exporter.destination import Destination
 from exporter.errors import LedgerError, LockedError, OutputError
-from exporter.ledger import ABOUT, SCHEMA, VERSION, Ledger
+from exporter.ledger import Ledger
 from exporter.model import Query
+from exporter.schema import ABOUT, SCHEMA, VERSION
 
 STATUS_LOOKS = 0.2
 """Seconds for which a lock is tried for: `status` holds it for a moment when it looks whether a run is alive."""

@@ -136,32 +136,34 @@ def _aware(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+_SPELLINGS = (
+    ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    ("x-rate-limit", "x-rate-limit-remaining", "x-rate-limit-reset"),
+    ("rate-limit", "rate-limit-remaining", "rate-limit-reset"),
+)
 _ENDPOINT_QUOTA = re.compile(r"zendesk-rate-?limit-.+", re.IGNORECASE)
 _ENDPOINT_FIELD = re.compile(r"\b(total|remaining|resets)=([0-9]{1,9})\b")
 
 
 def read_quota(headers: Mapping[str, str]) -> Quota:
     """Read the budget out of any of the spellings in use (observed 2023–2024); the tightest of several counts."""
-    quotas = [
-        Quota(_number(headers, f"{name}"), _number(headers, f"{name}-remaining"), _number(headers, f"{name}-reset"))
-        for name in ("x-rate-limit", "rate-limit")
-    ]
-    quotas.append(
-        Quota(*(_number(headers, f"ratelimit-{field}") for field in ("limit", "remaining", "reset"))),
-    )
+    quotas = [Quota(*[_number(headers, name) for name in names]) for names in _SPELLINGS]
     for name, value in headers.items():
-        if _ENDPOINT_QUOTA.fullmatch(name):
+        if name[:12].lower() == "zendesk-rate" and _ENDPOINT_QUOTA.fullmatch(name):
             fields = {field: int(number) for field, number in _ENDPOINT_FIELD.findall(value)}
             quotas.append(Quota(fields.get("total"), fields.get("remaining"), fields.get("resets")))
     return Quota(
-        limit=min((quota.limit for quota in quotas if quota.limit), default=None),
-        remaining=min((quota.remaining for quota in quotas if quota.remaining is not None), default=None),
-        reset=max((quota.reset for quota in quotas if quota.reset is not None), default=None),
+        limit=min([quota.limit for quota in quotas if quota.limit], default=None),
+        remaining=min([quota.remaining for quota in quotas if quota.remaining is not None], default=None),
+        reset=max([quota.reset for quota in quotas if quota.reset is not None], default=None),
     )
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
-    value = headers.get(name, "").strip()
+    value = headers.get(name)
+    if value is None:
+        return None
+    value = value.strip()
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 

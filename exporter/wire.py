@@ -1,47 +1,34 @@
 """Query → parameters, bytes → Page. Pure: no I/O, and no state but what is passed in.
 
 A page is read without building a single user (P7, and a fifth of the cost): one pass cuts the users out of the body as
-raw bytes, a second takes their ids. Where an item cursor stands is documented nowhere, so the place is found out on
-every page, and believed only if its first and last agree with the page's own cursors.
+raw bytes, a second takes their ids.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
+from itertools import compress
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 
-from exporter import mend
+from exporter import itemcursors, mend
 from exporter.errors import NotAPage
-from exporter.model import OFFSET_LIMIT, Item, Page, Pagination, Query, Role, Sideload
+from exporter.itemcursors import Meta
+from exporter.model import OFFSET_LIMIT, Page, Pagination, Query, Role, Sideload
 
 _Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # ids are int64: so are cursors and the ledger
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     id: _Id
-    role: Any = None
-    meta: Any = None
-    cursor: Any = None
-
-
-class _Heads(msgspec.Struct):
-    users: list[_Head]
-
-
-class _Meta(msgspec.Struct):
-    has_more: bool | None = None
-    after_cursor: str | None = None
-    before_cursor: str | None = None
-    item_cursors: Any = None
-    cursors: Any = None
+    role: msgspec.Raw | None = None
 
 
 class _Body(msgspec.Struct):
     users: list[msgspec.Raw]
-    meta: _Meta | None = None
+    meta: Meta | None = None
     next_page: str | msgspec.UnsetType | None = msgspec.UNSET
     organizations: list[msgspec.Raw] | None = None
     roles: list[msgspec.Raw] | None = None
@@ -56,11 +43,10 @@ class _Record(msgspec.Struct):
     name: Any = None
 
 
+_ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
 _body = msgspec.json.Decoder(_Body)
-_heads = msgspec.json.Decoder(_Heads)
+_head = msgspec.json.Decoder(_Head)
 _record = msgspec.json.Decoder(_Record)
-
-_IN_USER = (("meta", "cursor"), ("meta", "page", "cursor"), ("cursor",))
 
 
 def parameters(
@@ -99,54 +85,73 @@ def read_page(body: bytes, query: Query, role: Role, *, after: str | None = None
 
     :raises NotAPage: if it is anything but a page of users that can be built upon.
     """
-    body, heads, parsed = _parse(body)
-    raws = [bytes(raw) for raw in parsed.users]
+    sent = body
+    body, parsed, raws = _parse(body)
+    ids, strays = _heads_of(raws, role)
     meta = parsed.meta if query.pagination is Pagination.CURSOR else None
-    path, cursors = _item_cursors(heads, meta)
-    if path:
-        raws = [mend.cut(raw, path, cursor) for raw, cursor in zip(raws, cursors, strict=True)]
-    items = tuple(
-        Item(head.id, line, cursor) for head, line, cursor in zip(heads, _lines(raws, body), cursors, strict=True)
-    )
+    cursors, raws = itemcursors.take(ids, raws, meta) if meta else (None, raws)
+    lines = _lines(raws, body)
     forward, more, beyond = _onward(parsed, query, after)
     return Page(
-        items=items,
+        ids=ids,
+        lines=lines,
+        cursors=cursors,
         before=meta.before_cursor if meta else None,
         last=meta.after_cursor if meta else None,
         after=forward,
         more=more,
         sideloads=_sideloads(parsed, query, body),
-        mended=tuple(item.id for item in items if mend.MENDED in item.line) if mend.MENDED in body else (),
-        strays=sum([head.role != role for head in heads]),
+        mended=tuple(compress(ids, (mend.MENDED in line for line in lines))) if body is not sent else (),
+        strays=strays,
         beyond=beyond,
     )
 
 
-def _parse(body: bytes) -> tuple[bytes, list[_Head], _Body]:
+def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
+    """Cut the users out of a body; return also the body, another one if its text had to be mended for that."""
     if not body.strip():
         raise NotAPage("the response is empty")
     if body.lstrip()[:1] == b"<":
         raise NotAPage("the response is HTML, not JSON")
     try:
-        if not mend.is_utf8(body):
-            body = mend.mend(body)
         try:
             parsed = _body.decode(body)
+            raws = list(map(bytes, parsed.users))
+            sound = mend.are_utf8(raws)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
+            sound = False
+        if not sound:
             body = mend.mend(body)
             parsed = _body.decode(body)
-        heads = _heads.decode(body).users
+            raws = list(map(bytes, parsed.users))
     except (msgspec.DecodeError, RecursionError) as exc:
         raise NotAPage(f"the response is no page of users ({exc})") from exc
-    return body, heads, parsed
+    return body, parsed, raws
+
+
+def _heads_of(raws: list[bytes], role: Role) -> tuple[list[int], int]:
+    """Return the users' ids, and how many bear another role.
+
+    Where they look as they always do, a look at the bytes tells; a parser that skips all the rest takes twice the time.
+    """
+    value = b'"%b"' % role.encode()
+    member = b'"role":' + value
+    found = list(map(_ID.match, raws))
+    if None not in found and [member in raw for raw in raws].count(False) == 0:
+        return [int(match[1]) for match in found if match], 0
+    try:
+        heads = [_head.decode(raw) for raw in raws]
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise NotAPage(f"the response is no page of users ({exc})") from exc
+    return [head.id for head in heads], sum([bytes(head.role or b"") != value for head in heads])
 
 
 def _lines(raws: list[bytes], body: bytes) -> list[bytes]:
     if b"\n" in body or b"\r" in body:  # one look at the page, not a hundred
         raws = [mend.one_line(raw) for raw in raws]
-    return [orjson.dumps(orjson.Fragment(raw), option=orjson.OPT_APPEND_NEWLINE) for raw in raws]
+    return [b"%b\n" % raw for raw in raws]
 
 
 def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None, bool, bool]:
@@ -169,43 +174,12 @@ def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None,
     return parsed.meta.after_cursor, bool(parsed.meta.after_cursor), False
 
 
-def _item_cursors(heads: list[_Head], meta: _Meta | None) -> tuple[tuple[str, ...] | None, list[Any]]:
-    """Find a cursor for every item: the path inside the user if they stand there, and the cursors."""
-    if heads and meta and meta.before_cursor and meta.after_cursor:
-        ends = (meta.before_cursor, meta.after_cursor)
-        for listed in (meta.item_cursors, meta.cursors):
-            found = [listed.get(str(head.id)) for head in heads] if isinstance(listed, dict) else listed
-            if _agree(found, len(heads), ends):
-                return None, found
-        for path in _IN_USER:
-            found = [_at(head, path) for head in heads]
-            if _agree(found, len(heads), ends):
-                return path, found
-    return None, [None] * len(heads)
-
-
-def _agree(found: Any, count: int, ends: tuple[str, str]) -> bool:
-    return (
-        isinstance(found, list)
-        and len(found) == count
-        and (found[0], found[-1]) == ends
-        and all(isinstance(cursor, str) for cursor in found)
-    )
-
-
-def _at(head: _Head, path: tuple[str, ...]) -> Any:
-    value = getattr(head, path[0])
-    for name in path[1:]:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
 def _sideloads(parsed: _Body, query: Query, body: bytes) -> dict[Sideload, list[tuple[str, bytes]]]:
     try:
         return {
             kind: [(_identity(raw), line) for raw, line in zip(raws, _lines(raws, body), strict=True)]
             for kind in query.include
-            for raws in [[bytes(raw) for raw in getattr(parsed, kind.value) or ()]]
+            for raws in [list(map(bytes, getattr(parsed, kind.value) or ()))]
         }
     except (msgspec.DecodeError, RecursionError) as exc:
         raise NotAPage(f"a sideloaded record is not an object ({exc})") from exc

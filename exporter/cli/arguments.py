@@ -76,6 +76,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     _add_rate(run)
     run.add_argument(
+        "--ranges",
+        metavar="N",
+        type=_ranges,
+        help="cursors a role at once: auto (as many as pay), off (one), or at most N (default auto)",
+    )
+    run.add_argument(
         "--patience", metavar="S", type=_positive, default=None, help="seconds without success (default 900)"
     )
     run.add_argument("--max-users", metavar="N", type=_count, help="stop after so many users, resumable, exit 8")
@@ -142,6 +148,10 @@ def _count(text: str) -> int:
     if value < 1 or value % 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text}")
     return int(value)
+
+
+def _ranges(text: str) -> int | None:
+    return {"auto": None, "off": 1}[text] if text in ("auto", "off") else _count(text)
 
 
 def _share(text: str) -> float:

@@ -45,6 +45,7 @@ def main(args: argparse.Namespace) -> int:
         rate=args.rate,
         share=args.share,
         patience=args.patience or PATIENCE,
+        ranges=args.ranges,
         limits=Limits(args.max_users, args.max_duration),
         restart=args.restart,
     )

@@ -57,7 +57,7 @@ def _state(last: Run | None, holder: str | None) -> str:
 
 
 def _role_line(ledger: Ledger, role: Role, expected: int | None) -> str:
-    rows = [position for _, of, position in ledger.ranges() if of is role]
+    rows = [each.position for each in ledger.ranges() if each.role is role]
     users, finished = sum(position.users for position in rows), all(position.finished for position in rows)
     share = f" of about {expected:,}" if expected is not None and not finished else ""
     return f"  {role.value:<9} {users:>12,}{share}{', all written' if finished else ''}"

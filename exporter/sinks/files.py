@@ -6,7 +6,6 @@ Every file is private (0600) whatever the umask, and never opened through a syml
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import anyio.to_thread
 
 from exporter.destination import Destination
 from exporter.errors import LedgerError, OutputError
+from exporter.fast import crc32
 from exporter.intents import Intent, Write
 from exporter.model import Query, Sideload
 from exporter.ranges import Batch, Move
@@ -56,6 +56,7 @@ class FileSink:
         self._compress = compressor(destination.compression)
         self._names = list(destination.files(query))
         self._fds: dict[str, int] = {}
+        self._paths: dict[str, Path] = {}
         self._staged: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._dirty: set[str] = set()
@@ -91,7 +92,7 @@ class FileSink:
             begin = write.start
             for whole, (end, crc) in enumerate(zip(write.ends, write.crcs, strict=True)):
                 unit = file.read(end - begin)
-                if len(unit) < end - begin or zlib.crc32(unit) != crc:
+                if len(unit) < end - begin or crc32(unit) != crc:
                     return whole
                 begin = end
         return len(write.ends)
@@ -100,6 +101,7 @@ class FileSink:
         """Cut each file to its size, and open it for more."""
         for name in self._names:
             path, size = self._path(name), sizes.get(name, 0)
+            self._paths[name] = path
             with _translated(path):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 self._fds[name] = fd
@@ -148,7 +150,7 @@ class FileSink:
         """Append the bytes of each write. Without a single await: nothing comes in between."""
         for write in intent.writes:
             rest = memoryview(write.data)
-            with _translated(self._path(write.file)):
+            with _translated(self._paths[write.file]):
                 while rest:
                     rest = rest[os.write(self._fds[write.file], rest) :]
             self._written[write.file] = write.end
@@ -163,7 +165,7 @@ class FileSink:
 
     def _sync(self, names: list[str]) -> None:
         for name in names:
-            with _translated(self._path(name)):
+            with _translated(self._paths[name]):
                 _sync_data(self._fds[name])
 
     def finish(self) -> list[Intent]:

@@ -1,0 +1,73 @@
+"""How many requests may be in flight at once: additive increase, multiplicative decrease. Pure; time is an argument.
+
+Rules:
+
+1. The window only grows while it is what stops a request, and answers come as fast as they did: by one an answer until
+   the first sign of trouble, by one a round trip from then on.
+2. A failure (5xx, a timeout, a lost connection) ends the quick growth. A second one within two round trips takes three
+   tenths, once a round trip: an outage fails all that is in flight, while one request in a hundred fails everywhere.
+3. An answer that took twice as long as the quickest of late means a queue before the server: a tenth less, once a round
+   trip. Growing then would only make the queue longer. "Of late" is one to two minutes, so that a server that has
+   become slow for good is taken as it is in the end.
+"""
+
+from __future__ import annotations
+
+START = 16
+"""Requests: what 2,500 a minute at 0.4 s need (documented limit, observed latency)."""
+MOST = 400
+"""Requests: what 2,500 a minute at nearly 10 s need. More sockets than that help nobody."""
+SLOW = 2.0
+"""How many times as long as the quickest an answer takes if there is a queue."""
+NOISE = 0.1
+"""Seconds by which answers differ for no reason: without them, a server on the same machine would look slow."""
+OF_LATE = 60.0
+"""Seconds after which the quickest answer begins to be forgotten."""
+
+
+class Window:
+    """The number of requests that may be in flight."""
+
+    def __init__(self) -> None:
+        self._size = float(START)
+        self._growing = True
+        self._shrunk = float("-inf")
+        self._since_failure = float("inf")  # answers
+        self._quickest = self._before = float("inf")
+        self._since = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<Window {self.size}>"
+
+    @property
+    def size(self) -> int:
+        """Requests that may be in flight now, 1 to `MOST`."""
+        return int(self._size)
+
+    def answered(self, sent: float, now: float, *, wanted: bool) -> None:
+        """Take in a request that was sent and answered at these times, in seconds.
+
+        :param wanted: whether the window was what stopped another request meanwhile.
+        """
+        latency = now - sent
+        self._since_failure += 1
+        if now >= self._since + OF_LATE:
+            self._since, self._before, self._quickest = now, self._quickest, float("inf")
+        self._quickest = min(self._quickest, latency)
+        if latency > SLOW * min(self._quickest, self._before) + NOISE:
+            self._shrink(sent, now, 0.9)
+        elif wanted:
+            self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), MOST)
+
+    def failed(self, sent: float, now: float) -> None:
+        """Take in a request that was sent and failed at these times."""
+        self._growing = False
+        if self._since_failure <= 2 * self._size:
+            self._shrink(sent, now, 0.7)
+        self._since_failure = 0.0
+
+    def _shrink(self, sent: float, now: float, factor: float) -> None:
+        if sent >= self._shrunk:  # what was sent before tells of the same trouble
+            self._size = max(self._size * factor, 1.0)
+            self._shrunk = now
+            self._growing = False
