@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from exporter.sandbox import Population, Settings
 from exporter.sandbox.answers import Answer
+from exporter.sandbox.churn import Churn
 from exporter.sandbox.endpoint import Endpoint, Request
 
 ORIGIN = "http://127.0.0.1:1"
@@ -27,6 +28,7 @@ class Account:
         self.settings = Settings(users=users, **settings)
         self.population = Population(users)
         self.endpoint = Endpoint(self.settings, ORIGIN, clock)
+        self.churn = Churn(self.endpoint.present, self.settings, clock)
 
     def ask(self, query: str = "", path: str = "/api/v2/users", authorization: str = "") -> Answer:
         """Return the answer to a query string."""

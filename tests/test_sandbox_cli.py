@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from exporter.cli import sandbox
-from exporter.sandbox import IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 
 def parsed(*argv: str) -> argparse.Namespace:
@@ -32,6 +32,7 @@ def test_every_setting_has_a_flag() -> None:
         *("--users", "10", "--seed", "3", "--roles", "agent=1,admin=3", "--ids", "clustered", "--plain"),
         *("--port", "0", "--latency", "100ms", "--jitter", "0.2s", "--rate-limit", "5", "--window", "2"),
         *("--incremental-limit", "3", "--incremental-lag", "2s"),
+        *("--churn", "0.5:100", "--clock-skew=-5s"),
         *("--item-cursors", "meta.map", "--token", "a", "--token", "b", "--quirk", "no-count", "--quirk", "no-sort"),
     )
     assert settings == Settings(
@@ -47,6 +48,8 @@ def test_every_setting_has_a_flag() -> None:
         window=2,
         incremental_limit=3,
         incremental_lag=2,
+        churn=ChurnRate(0.5, 100),
+        clock_skew=-5,
         item_cursors=ItemCursors.META_MAP,
         tokens=("a", "b"),
         quirks=frozenset({Quirk.NO_COUNT, Quirk.NO_SORT}),
@@ -70,6 +73,11 @@ def test_a_time_can_be_written_in_several_ways(text: str, seconds: float) -> Non
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         sandbox.read_seconds(text)
+
+
+def test_churn_may_have_no_bound_and_a_clock_be_ahead() -> None:
+    settings = read("--churn", "2", "--clock-skew", "300ms")
+    assert (settings.churn, settings.clock_skew) == (ChurnRate(2, None), 0.3)
 
 
 @pytest.mark.parametrize("text", ["0", "off"])
@@ -100,6 +108,9 @@ def test_a_token_is_not_shown_with_the_settings() -> None:
         (["--ids", "sparse"], "'sparse' is none of dense, spread, clustered"),
         (["--quirk", "odd"], "'odd' is none of has-more-absent"),
         (["--item-cursors", "links"], "'links' is none of users.meta.cursor"),
+        (["--churn", "much"], "'much' is no churn"),
+        (["--churn", "1:"], "'1:' is no churn"),
+        (["--clock-skew=--5s"], "'-5s' is no time"),
         (["--fault", "flood@n:1"], "no fault is called 'flood'"),
     ],
 )

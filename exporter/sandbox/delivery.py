@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 import zlib
+from email.utils import formatdate
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiohttp import HttpVersion11, web
@@ -41,14 +42,16 @@ _EVERY_RESPONSE = (
 """Names and values: observed, save for the origin server's."""
 
 
-def headers_of(answer: Answer, number: int, runtime: float) -> Headers:
+def headers_of(answer: Answer, number: int, runtime: float, now: float) -> Headers:
     """Return the headers of a response as the service sends them (names: observed).
 
     :param number: the number of the request, which makes its id.
     :param runtime: seconds.
+    :param now: the time, in unix seconds.
     """
     request_id = f"{number:016x}-LIS"  # in the form of a cf-ray, and there twice
     return [
+        ("date", formatdate(now, usegmt=True)),
         ("content-type", answer.content_type),
         *_EVERY_RESPONSE,
         ("cf-ray", request_id),

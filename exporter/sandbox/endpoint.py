@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.sandbox import answers
 from exporter.sandbox.answers import Answer, RefusedError, warned
+from exporter.sandbox.changes import Present
 from exporter.sandbox.cohorts import cohorts_of
 from exporter.sandbox.cursors import Seal
 from exporter.sandbox.incremental import IncrementalExport
@@ -54,7 +55,7 @@ class Request(NamedTuple):
 
 
 class Endpoint:
-    """Answers requests as the service would.
+    """Answers requests as the service would; `present` is the account as it is now.
 
     :param settings: the account, and what is not settled about the service.
     :param origin: scheme, host and port that links begin with, the account's own whatever host was called (observed).
@@ -64,11 +65,12 @@ class Endpoint:
     def __init__(self, settings: Settings, origin: str, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._origin = origin
-        self._population = Population(
+        population = Population(
             settings.users, settings.seed, shares=settings.shares, ids=settings.ids, plain=settings.plain
         )
-        self._pager = Pager(self._population, Seal(settings.seed) if Quirk.SEALED_CURSORS in settings.quirks else None)
-        self._incremental = IncrementalExport(self._population, settings, clock)
+        self.present = Present(population)
+        self._pager = Pager(self.present, Seal(settings.seed) if Quirk.SEALED_CURSORS in settings.quirks else None)
+        self._incremental = IncrementalExport(self.present, settings, clock)
         self._routes: dict[str, Callable[[Request], Answer]] = {
             LIST: self._list,
             COUNT: self._count,
@@ -102,9 +104,9 @@ class Endpoint:
         """Return the caller: the first admin. For wrong credentials it is nobody, with status 200 (observed)."""
         if not self._admits(request.authorization):
             return answers.json_answer({"user": {"id": None, "name": "Anonymous user", "role": "end-user"}})
-        walks = (self._population.walk(cohorts_of(role)) for role in ("admin", "agent", "end-user"))
+        walks = (self.present.walk(cohorts_of(role)) for role in ("admin", "agent", "end-user"))
         owner = next(chain.from_iterable(walks), None)
-        return Answer(b'{"user":%b}' % (self._population.content.wire(owner) if owner else b"null"))
+        return Answer(b'{"user":%b}' % (self.present.content.wire(owner) if owner else b"null"))
 
     def _count(self, request: Request) -> Answer:
         """Return the number of users that a role or permission set has."""
@@ -159,7 +161,7 @@ class Endpoint:
         }
         return b'{"users":[%b]%b,"meta":%b,"links":%b}' % (
             b",".join(users),
-            sideloads(query.include, people, self._population.content),
+            sideloads(query.include, people, self.present.content),
             wire(meta),
             wire(links),
         )
@@ -169,11 +171,11 @@ class Endpoint:
         people, more = self._pager.by_offset(query, asked)
         return b'{"users":[%b]%b,"next_page":%b,"previous_page":%b,"count":%d}' % (
             b",".join(self._users(people)),
-            sideloads(query.include, people, self._population.content),
+            sideloads(query.include, people, self.present.content),
             wire(link(page=str(asked.number + 1)) if more else None),
             wire(link(page=str(asked.number - 1)) if asked.number > 1 else None),
             self._pager.count(query.selection),
         )
 
     def _users(self, people: list[Person]) -> list[bytes]:
-        return list(map(self._population.content.wire, people))
+        return list(map(self.present.content.wire, people))

@@ -1,4 +1,4 @@
-"""The incremental export: who changed since a time, in order of the change, up to a minute ago.
+"""The incremental export: who changed since a time, deleted users too, in order of the change, up to a minute ago.
 
 Its keys and their order, the form of its cursors and that `after_cursor` is there on the last page too are observed;
 the size of its pages, its limit and its lag are documented.
@@ -10,6 +10,8 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from exporter.sandbox.answers import RefusedError, bad_pagination, forbidden, too_recent
+from exporter.sandbox.changes import GONE
+from exporter.sandbox.cohorts import EVERYONE
 from exporter.sandbox.cursors import BadCursorError, decode_export, encode_export
 from exporter.sandbox.parameters import ExportQuery, Parameters, read_export_query
 from exporter.sandbox.population import Point
@@ -20,20 +22,20 @@ from exporter.sandbox.texts import wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.sandbox.population import Population
+    from exporter.sandbox.changes import Present
     from exporter.sandbox.settings import Settings
 
 
 class IncrementalExport:
     """Writes the pages of the export.
 
-    :param population: whose users.
+    :param present: whose users.
     :param settings: how far it lags behind, and whether it is there for the caller.
     :param clock: the time, in unix seconds.
     """
 
-    def __init__(self, population: Population, settings: Settings, clock: Callable[[], float]) -> None:
-        self._population = population
+    def __init__(self, present: Present, settings: Settings, clock: Callable[[], float]) -> None:
+        self._present = present
         self._settings = settings
         self._clock = clock
 
@@ -48,7 +50,7 @@ class IncrementalExport:
             raise RefusedError(forbidden())
         query = read_export_query(parameters, self._settings.quirks)
         latest = self._clock() - self._settings.incremental_lag
-        walk = self._population.walk(sort="updated_at", start=_start(query, latest))
+        walk = self._present.walk((*EVERYONE, GONE), "updated_at", start=_start(query, latest))
         people = list(islice(takewhile(lambda person: person.updated <= latest, walk), query.size + 1))
         more = len(people) > query.size
         people = people[: query.size]
@@ -61,9 +63,9 @@ class IncrementalExport:
             "before_cursor": None,
             "end_of_stream": not more,
         }
-        content = self._population.content
-        users = b",".join(map(content.wire, people))
-        return b'{"users":[%b]%b,%b' % (users, sideloads(query.include, people, content), wire(place)[1:])
+        users = b",".join(map(self._present.wire, people))
+        records = sideloads(query.include, people, self._present.content)
+        return b'{"users":[%b]%b,%b' % (users, records, wire(place)[1:])
 
 
 def _start(query: ExportQuery, latest: float) -> Point:

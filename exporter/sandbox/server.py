@@ -14,6 +14,8 @@ from aiohttp import web
 
 from exporter.sandbox import faults
 from exporter.sandbox.answers import Answer
+from exporter.sandbox.churn import Churn
+from exporter.sandbox.control import PATHS, Control
 from exporter.sandbox.delivery import deliver, headers_of
 from exporter.sandbox.endpoint import COUNT, INCREMENTAL, LIST, Endpoint, Request
 from exporter.sandbox.limits import FixedWindow
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """Loopback, and nothing else: this is no server for others."""
 
-STATISTICS = "/_sandbox/stats"
-"""Where the statistics are: without limit, latency or credentials, and not counted in themselves."""
-
 
 class Sandbox:
     """Takes each request through the limit, the latency and the faults, to the endpoint.
@@ -40,17 +39,24 @@ class Sandbox:
 
     def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
-        self._endpoint = Endpoint(settings, origin)
+        self._endpoint = Endpoint(settings, origin, self._now)
+        self._churn = Churn(self._endpoint.present, settings, self._now)
         self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
         self._export_window = FixedWindow(settings.incremental_limit, settings.window, time.monotonic)
         self._statistics = Statistics()
+        self._control = Control(
+            self._endpoint.present,
+            self._churn,
+            lambda: self._statistics.report(most_in_window=self._window.most),
+            self._now,
+        )
         self._lists = 0  # requests that the script of faults has seen
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
         path, _, query = request.raw_path.partition("?")
-        if path == STATISTICS:
-            return web.json_response(self._statistics.report(most_in_window=self._window.most))
+        if path in PATHS:
+            return await self._control.respond(request, path, query)
         number = self._statistics.arrived(request.raw_path)
         try:
             route = unquote(path) if request.method == "GET" else ""
@@ -76,7 +82,7 @@ class Sandbox:
         else:
             answer = self._struck(asked)
         self._statistics.answered(answer)
-        headers = headers_of(answer, number, latency)
+        headers = headers_of(answer, number, latency, self._now())
         first_spelling = Quirk.FIRST_RATE_HEADERS in self._settings.quirks
         if permit:
             headers += permit.headers(first_spelling=first_spelling).items()
@@ -84,10 +90,15 @@ class Sandbox:
             headers += export_permit.export_headers(first_spelling=first_spelling).items()
         return await deliver(request, answer, headers)
 
+    def _now(self) -> float:
+        return time.time() + self._settings.clock_skew
+
     def _struck(self, asked: Request) -> Answer:
         """Answer by the script of faults, which is about what an export asks for, or honestly."""
         if asked.route not in (LIST, COUNT, INCREMENTAL):
             return self._endpoint.answer(asked)
+        if asked.route != COUNT:
+            self._churn.pass_request()
         self._lists += 1
         kind, answer = faults.strike(
             self._settings.faults, self._settings.seed, self._lists, lambda: self._endpoint.answer(asked)

@@ -21,6 +21,17 @@ class RoleShares(NamedTuple):
     admin: float = 0.005
 
 
+class ChurnRate(NamedTuple):
+    """How often an account changes while it is exported.
+
+    :param rate: changes for each request to the list or the incremental export; 0.5 is one for every two.
+    :param total: changes in all, at most; None for no bound.
+    """
+
+    rate: float = 0.0
+    total: int | None = None
+
+
 class IdLayout(StrEnum):
     """How ids lie on the number line. All start near 6.1e12, as ids of accounts made in 2023 do (observed)."""
 
@@ -82,9 +93,11 @@ class Settings:
     :param shares: the proportion of roles.
     :param ids: how ids lie.
     :param plain: no awkward users: no control characters, emoji, right-to-left or huge texts.
+    :param churn: how often the account changes while it is exported.
     :param port: where to listen on 127.0.0.1; 0 finds a free one.
     :param latency: seconds before every answer.
     :param jitter: seconds; a uniform share of it is added to every latency.
+    :param clock_skew: seconds that the server's clock is ahead of the true time, or behind if negative.
     :param rate_limit: requests a window; None for no limit.
     :param window: the length of the fixed window, in seconds (documented: 60).
     :param incremental_limit: requests a window to the incremental export (documented: 10); None for no limit of its
@@ -103,9 +116,11 @@ class Settings:
     shares: RoleShares = field(default_factory=RoleShares)
     ids: IdLayout = IdLayout.SPREAD
     plain: bool = False
+    churn: ChurnRate = field(default_factory=ChurnRate)
     port: int = 8080
     latency: float = 0.0
     jitter: float = 0.0
+    clock_skew: float = 0.0
     rate_limit: int | None = 700
     window: float = 60.0
     incremental_limit: int | None = 10
@@ -120,6 +135,8 @@ class Settings:
             raise ValueError(f"users must be between 0 and {MAX_USERS:,}, not {self.users:,}")
         if min(self.shares) < 0 or not sum(self.shares):
             raise ValueError("shares of roles must not be negative, nor all zero")
+        if self.churn.rate < 0 or (self.churn.total or 0) < 0:
+            raise ValueError("churn must not be negative")
         if not 0 <= self.port < 65_536:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
         if min(self.latency, self.jitter, self.incremental_lag) < 0:
