@@ -7,21 +7,23 @@ import errno
 import re
 import sys
 from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
-from exporter.sandbox.faults import KINDS, parse
+from exporter.sandbox.faults import KINDS, parse, usage
 from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import StrEnum
 
+_KINDS = fill(", ".join(map(usage, KINDS)), 110, subsequent_indent=" " * 9, break_on_hyphens=False)
+
 _EPILOG = f"""\
 KIND@WHEN: what goes wrong, and when. Requests to the list, its count and the incremental export are counted, from 1.
-  KIND   {", ".join(KINDS)};
-         429 and 503 take seconds to retry after: 429:30
+  KIND   {_KINDS}
   WHEN   p:0.01 (probability), n:5 or n:5,9 (these), every:10, first:3, from:20
 
 example: --users 200000 --latency 300ms --rate-limit 2500 --fault reset@p:0.01 --port 0

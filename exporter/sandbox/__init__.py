@@ -13,7 +13,10 @@ changes    ◀── churn                          what has become of them sinc
 endpoint   ◀── parameters, pages, cursors, itemcursors, incremental, sideloads, answers
      │                                        a request becomes an answer: no I/O
      ▼
-server     ◀── limits, faults, delivery, statistics, control     the network: the only part that needs aiohttp
+faults     ◀── strikes, kinds, refusals, spoils     which requests go wrong, and how
+     ▼
+server     ◀── limits, delivery, encoding, breakages, statistics, control
+                                              the network: the only part that needs aiohttp
 ```
 """
 

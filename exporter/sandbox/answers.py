@@ -13,13 +13,25 @@ HTML = "text/html; charset=utf-8"
 
 
 class Delivery(Enum):
-    """How an answer goes over the wire; `delivery` has a function for each."""
+    """How an answer goes over the wire; `breakages` has a function for each but the first."""
 
     WHOLE = auto()
     TRUNCATED = auto()
     """The connection is closed in the middle of a chunk."""
     RESET = auto()
     """The connection is reset before anything is sent."""
+    SILENT = auto()
+    """Nothing is sent, and the connection stays."""
+    STALLED = auto()
+    """Half is sent, and the connection stays."""
+    DRIPPING = auto()
+    """A few bytes at a time; `measure` tells how many a second."""
+    BAD_GZIP = auto()
+    """Said to be gzip, and is not."""
+    CUT_GZIP = auto()
+    """Half of the gzip, as if it were the whole."""
+    BOMB = auto()
+    """Very many blanks are behind it; `measure` tells how many MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Answer:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     delivery: Delivery = Delivery.WHOLE
+    measure: int = 0
 
 
 class RefusedError(Exception):

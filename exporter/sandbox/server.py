@@ -18,8 +18,10 @@ from exporter.sandbox.churn import Churn
 from exporter.sandbox.control import PATHS, Control
 from exporter.sandbox.delivery import deliver, headers_of
 from exporter.sandbox.endpoint import COUNT, INCREMENTAL, LIST, Endpoint, Request
+from exporter.sandbox.kinds import Asked
 from exporter.sandbox.limits import FixedWindow
 from exporter.sandbox.mixing import chance
+from exporter.sandbox.refusals import too_many_requests
 from exporter.sandbox.settings import Quirk, Settings
 from exporter.sandbox.statistics import Statistics
 
@@ -39,6 +41,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
+        self._origin = origin
         self._endpoint = Endpoint(settings, origin, self._now)
         self._churn = Churn(self._endpoint.present, settings, self._now)
         self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
@@ -57,7 +60,7 @@ class Sandbox:
         path, _, query = request.raw_path.partition("?")
         if path in PATHS:
             return await self._control.respond(request, path, query)
-        number = self._statistics.arrived(request.raw_path)
+        number = self._statistics.arrived(request.raw_path, request.headers.get("host", ""))
         try:
             route = unquote(path) if request.method == "GET" else ""
             return await self._handle(request, Request(route, query, request.headers.get("authorization", "")), number)
@@ -75,10 +78,10 @@ class Sandbox:
             await asyncio.sleep(latency)
         if permit and not permit.granted:
             self._statistics.limited()
-            answer = faults.too_many_requests(permit.reset)
+            answer = too_many_requests(permit.reset)
         elif export_permit and not export_permit.granted:
             self._statistics.limited()
-            answer = faults.too_many_requests(export_permit.reset, "incremental export API")
+            answer = too_many_requests(export_permit.reset, "incremental export API")
         else:
             answer = self._struck(asked)
         self._statistics.answered(answer)
@@ -101,7 +104,10 @@ class Sandbox:
             self._churn.pass_request()
         self._lists += 1
         kind, answer = faults.strike(
-            self._settings.faults, self._settings.seed, self._lists, lambda: self._endpoint.answer(asked)
+            self._settings.faults,
+            self._settings.seed,
+            self._lists,
+            Asked(asked, self._endpoint.answer, self._origin, self._now),
         )
         if kind:
             self._statistics.struck(kind)
