@@ -10,8 +10,8 @@ population ◀── cohorts, ids, orders, names    who there is, and in which o
      ▼
 changes    ◀── churn                          what has become of them since
      ▼
-endpoint   ◀── parameters, pages, cursors, itemcursors, incremental, sideloads, answers
-     │                                        a request becomes an answer: no I/O
+endpoint   ◀── parameters, pages, cursors, misreadings, itemcursors, incremental,
+     │         sideloads, answers             a request becomes an answer: no I/O
      ▼
 faults     ◀── strikes, kinds, refusals, spoils     which requests go wrong, and how
      ▼

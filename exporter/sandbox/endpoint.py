@@ -18,6 +18,7 @@ from exporter.sandbox.cohorts import cohorts_of
 from exporter.sandbox.cursors import Seal
 from exporter.sandbox.incremental import IncrementalExport
 from exporter.sandbox.itemcursors import cursors_in_meta, cursors_in_users
+from exporter.sandbox.misreadings import misreading
 from exporter.sandbox.pages import Pager
 from exporter.sandbox.parameters import CursorPage, ListQuery, OffsetPage, Parameters, read_list_query, read_selection
 from exporter.sandbox.population import Population
@@ -69,7 +70,8 @@ class Endpoint:
             settings.users, settings.seed, shares=settings.shares, ids=settings.ids, plain=settings.plain
         )
         self.present = Present(population)
-        self._pager = Pager(self.present, Seal(settings.seed) if Quirk.SEALED_CURSORS in settings.quirks else None)
+        seal = Seal(settings.seed) if Quirk.SEALED_CURSORS in settings.quirks else None
+        self._pager = Pager(self.present, seal, misreading(settings.quirks))
         self._incremental = IncrementalExport(self.present, settings, clock)
         self._routes: dict[str, Callable[[Request], Answer]] = {
             LIST: self._list,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.sandbox.changes import Present
+    from exporter.sandbox.misreadings import Misreading
     from exporter.sandbox.parameters import CursorPage, ListQuery, OffsetPage, Selection
     from exporter.sandbox.users import Person
 
@@ -30,11 +31,13 @@ class Pager:
 
     :param present: whose users.
     :param seal: hides what cursors hold; None leaves them as the service writes them.
+    :param misread: what becomes of cursors with an id that nobody has; None takes them for what they say.
     """
 
-    def __init__(self, present: Present, seal: cursors.Seal | None) -> None:
+    def __init__(self, present: Present, seal: cursors.Seal | None = None, misread: Misreading | None = None) -> None:
         self._present = present
         self._seal = seal
+        self._misread = misread
 
     def count(self, selection: Selection) -> int:
         """Count the users selected."""
@@ -72,12 +75,14 @@ class Pager:
             cursor = codec.encode(value_of(person, query.sort), person.id)
         return self._seal.wrap(cursor) if self._seal else cursor
 
-    def _point(self, query: ListQuery, cursor: str, parameter: str) -> Point:
+    def _point(self, query: ListQuery, cursor: str, parameter: str) -> Point | None:
         try:
             plain = self._seal.unwrap(cursor) if self._seal else cursor
             *values, user = cursors.codec(query.sort, descending=query.descending).decode(plain)
         except cursors.BadCursorError as error:
             raise bad_pagination(parameter) from error
+        if self._misread and self._present.with_id(int(user)) is None:
+            return self._misread(self._present, query, int(user), parameter)
         value = values[0] if values else user
         return Point(self._present.names.position(value) if isinstance(value, str) else value, int(user))
 
