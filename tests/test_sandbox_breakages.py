@@ -23,7 +23,7 @@ from exporter.sandbox.refusals import HOSTILE
 from tests.sandbox_account import by_cursor
 from tests.sandbox_process import TIMEOUT, SandboxProcess
 from tests.test_sandbox_incremental import EXPORT
-from tests.test_sandbox_server import GZIP, PAGE, Response, get
+from tests.test_sandbox_server import GZIP, PAGE, Response, get, raw
 
 
 def struck(*kinds: str, path: str = PAGE, headers: dict[str, str] | None = None) -> list[Response]:
@@ -235,6 +235,20 @@ def test_a_truncated_body_cannot_be_read_to_its_end() -> None:
     with SandboxProcess("--users", "50", "--fault", "truncate@n:1") as sandbox:
         with pytest.raises(http.client.IncompleteRead):
             get(sandbox.url)
+
+
+def test_clients_of_http_1_0_get_the_same_without_chunks() -> None:
+    kinds = ["truncate", "badgzip", "cutgzip", "bomb:1", "drip:1000000"]
+    script = [flag for number, kind in enumerate(kinds, 2) for flag in ("--fault", f"{kind}@n:{number}")]
+    with SandboxProcess("--users", "50", *script) as sandbox:
+        honest, *others = (raw(sandbox.url, version="1.0").partition(b"\r\n\r\n") for _ in range(6))
+    assert all(head.startswith(b"HTTP/1.0 200 OK\r\n") and b"chunked" not in head.lower() for head, _, _ in others)
+    truncated, bad, cut, bomb, dripped = (body for _, _, body in others)
+    whole = honest[2]
+    assert truncated == whole[: len(whole) // 2]
+    assert bad == dripped == whole
+    assert whole.startswith(zlib.decompressobj(31).decompress(cut))
+    assert gzip.decompress(bomb).rstrip(b" ") == whole
 
 
 def test_nothing_is_said_of_clients_that_went_away() -> None:

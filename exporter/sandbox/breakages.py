@@ -8,7 +8,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from exporter.sandbox.answers import Answer, Delivery
 from exporter.sandbox.encoding import GZIP_HEADER, compressed, encoded
@@ -69,20 +69,20 @@ async def _dripping(request: web.BaseRequest, answer: Answer, headers: Headers) 
     return response
 
 
-async def _bad_gzip(_: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
+async def _bad_gzip(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
     """Say that it is gzip, and send it as it is."""
-    return _chunked(answer, headers, answer.body)
+    return _gzip(request, answer, headers, answer.body)
 
 
-async def _cut_gzip(_: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
+async def _cut_gzip(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
     """Send half of the gzip as if it were the whole."""
     body = compressed(answer.body)
-    return _chunked(answer, headers, body[: len(body) // 2])
+    return _gzip(request, answer, headers, body[: len(body) // 2])
 
 
-async def _bomb(_: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
+async def _bomb(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
     """Send the body and very many blanks behind it, which JSON allows."""
-    return _chunked(answer, headers, inflated(answer.body, answer.measure))
+    return _gzip(request, answer, headers, inflated(answer.body, answer.measure))
 
 
 def inflated(body: bytes, mebibytes: int) -> bytes:
@@ -113,9 +113,9 @@ BREAKAGES: dict[Delivery, Way] = {
 
 
 async def _begun(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
-    """Send the head of a response in chunks."""
+    """Send the head of a response."""
     response = web.StreamResponse(status=answer.status, headers=headers)
-    response.enable_chunked_encoding()
+    _in_chunks(request, response)
     await response.prepare(request)
     return response
 
@@ -124,14 +124,22 @@ async def _half(request: web.BaseRequest, answer: Answer, headers: Headers) -> w
     """Send the head, announce the body as one chunk and send half of it."""
     body = encoded(request, answer, headers)
     response = await _begun(request, answer, headers)
-    _transport(request).write(b"%x\r\n%b" % (len(body), body[: len(body) // 2]))
+    announcement = b"%x\r\n" % len(body) if response.chunked else b""
+    _transport(request).write(announcement + body[: len(body) // 2])
     return response
 
 
-def _chunked(answer: Answer, headers: Headers, body: bytes) -> web.StreamResponse:
+def _gzip(request: web.BaseRequest, answer: Answer, headers: Headers, body: bytes) -> web.StreamResponse:
+    """Return a whole response that is said to be gzip."""
     response = web.Response(status=answer.status, body=body, headers=[*headers, ("content-encoding", "gzip")])
-    response.enable_chunked_encoding()
+    _in_chunks(request, response)
     return response
+
+
+def _in_chunks(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Let a response go in chunks, to a client that understands them."""
+    if request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
 
 
 async def _gone(transport: asyncio.WriteTransport) -> None:
