@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from exporter.cli import sandbox
-from exporter.sandbox import IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 
 def parsed(*argv: str) -> argparse.Namespace:
@@ -31,6 +31,8 @@ def test_every_setting_has_a_flag() -> None:
     settings = read(
         *("--users", "10", "--seed", "3", "--roles", "agent=1,admin=3", "--ids", "clustered", "--plain"),
         *("--port", "0", "--latency", "100ms", "--jitter", "0.2s", "--rate-limit", "5", "--window", "2"),
+        *("--incremental-limit", "3", "--incremental-lag", "2s"),
+        *("--churn", "0.5:100", "--clock-skew=-5s"),
         *("--item-cursors", "meta.map", "--token", "a", "--token", "b", "--quirk", "no-count", "--quirk", "no-sort"),
     )
     assert settings == Settings(
@@ -44,6 +46,10 @@ def test_every_setting_has_a_flag() -> None:
         jitter=0.2,
         rate_limit=5,
         window=2,
+        incremental_limit=3,
+        incremental_lag=2,
+        churn=ChurnRate(0.5, 100),
+        clock_skew=-5,
         item_cursors=ItemCursors.META_MAP,
         tokens=("a", "b"),
         quirks=frozenset({Quirk.NO_COUNT, Quirk.NO_SORT}),
@@ -69,9 +75,15 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         sandbox.read_seconds(text)
 
 
+def test_churn_may_have_no_bound_and_a_clock_be_ahead() -> None:
+    settings = read("--churn", "2", "--clock-skew", "300ms")
+    assert (settings.churn, settings.clock_skew) == (ChurnRate(2, None), 0.3)
+
+
 @pytest.mark.parametrize("text", ["0", "off"])
 def test_there_can_be_no_rate_limit(text: str) -> None:
     assert read("--rate-limit", text).rate_limit is None
+    assert read("--incremental-limit", text).incremental_limit is None
 
 
 @pytest.mark.parametrize("place", ItemCursors)
@@ -96,6 +108,9 @@ def test_a_token_is_not_shown_with_the_settings() -> None:
         (["--ids", "sparse"], "'sparse' is none of dense, spread, clustered"),
         (["--quirk", "odd"], "'odd' is none of has-more-absent"),
         (["--item-cursors", "links"], "'links' is none of users.meta.cursor"),
+        (["--churn", "much"], "'much' is no churn"),
+        (["--churn", "1:"], "'1:' is no churn"),
+        (["--clock-skew=--5s"], "'-5s' is no time"),
         (["--fault", "flood@n:1"], "no fault is called 'flood'"),
     ],
 )
@@ -116,6 +131,7 @@ def test_a_flag_that_cannot_be_read_says_why(
         (["--roles", "agent=0"], "nor all zero"),
         (["--port", "65536"], "port must be between"),
         (["--rate-limit", "-5"], "at least 1"),
+        (["--incremental-limit", "-5"], "at least 1"),
         (["--window", "0"], "longer than 0"),
     ],
 )

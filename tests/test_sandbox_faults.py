@@ -6,23 +6,27 @@ import json
 
 import pytest
 
+from exporter.sandbox import faults
 from exporter.sandbox.answers import Answer, Delivery
+from exporter.sandbox.endpoint import Request
 from exporter.sandbox.faults import KINDS, parse, strike
+from exporter.sandbox.kinds import Asked
 from exporter.sandbox.limits import FixedWindow
 
 HONEST = Answer(b"honest")
+ASKED = Asked(Request("/api/v2/users"), lambda _: HONEST, "http://127.0.0.1:1", lambda: 1_800_000_000)
 
 
 def struck(*rules: str, requests: int = 30, seed: int = 1) -> list[int]:
     """Return the numbers of the requests that a script strikes."""
     script = tuple(map(parse, rules))
     numbers = range(1, requests + 1)
-    return [number for number in numbers if strike(script, seed, number, lambda: HONEST)[0] is not None]
+    return [number for number in numbers if strike(script, seed, number, ASKED)[0] is not None]
 
 
 def answer(kind: str) -> Answer:
     """Return the answer that a kind of fault makes."""
-    return strike((parse(f"{kind}@n:1"),), 1, 1, lambda: HONEST)[1]
+    return strike((parse(f"{kind}@n:1"),), 1, 1, ASKED)[1]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +60,11 @@ def test_two_rules_of_chance_strike_each_for_itself() -> None:
 
 def test_of_two_rules_the_first_one_strikes() -> None:
     script = parse("502@n:1"), parse("500@from:1")
-    assert [strike(script, 1, number, lambda: HONEST)[1].status for number in (1, 2)] == [502, 500]
+    assert [strike(script, 1, number, ASKED)[1].status for number in (1, 2)] == [502, 500]
 
 
 def test_whom_no_rule_strikes_gets_the_honest_answer() -> None:
-    assert strike((parse("500@n:2"),), 1, 1, lambda: HONEST) == (None, HONEST)
+    assert strike((parse("500@n:2"),), 1, 1, ASKED) == (None, HONEST)
 
 
 @pytest.mark.parametrize("kind", ["401", "403", "429", "429-bare", "429-edge", "500", "502", "503", "504"])
@@ -71,6 +75,11 @@ def test_a_kind_that_is_a_status_has_it(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_makes_an_answer(kind: str) -> None:
     assert isinstance(answer(kind), Answer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_in_the_table(kind: str) -> None:
+    assert f"`{kind}`" in (faults.__doc__ or "")
 
 
 def test_a_429_is_plain_text_with_the_seconds_to_wait() -> None:
@@ -120,8 +129,10 @@ def test_what_is_truncated_is_the_honest_answer() -> None:
         ("500@p:nan", "say when"),
         ("@n:1", "no fault is called ''"),
         ("501@n:1", "no fault is called '501'"),
-        ("500:3@n:1", "only 429 and 503"),
-        ("429:soon@n:1", "only 429 and 503"),
+        ("500:3@n:1", "'500:3': write 500$"),
+        ("429:soon@n:1", r"'429:soon': write 429\[:SECONDS\]$"),
+        ("drip:0@n:1", r"write drip\[:BYTES\]$"),
+        ("redirect:304@n:1", r"write redirect\[:301\|302\|303\|307\|308\]$"),
     ],
 )
 def test_a_rule_that_is_none_is_refused_in_words(rule: str, message: str) -> None:

@@ -7,21 +7,23 @@ import errno
 import re
 import sys
 from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
-from exporter.sandbox.faults import KINDS, parse
-from exporter.sandbox.settings import IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox.faults import KINDS, parse, usage
+from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import StrEnum
 
+_KINDS = fill(", ".join(map(usage, KINDS)), 110, subsequent_indent=" " * 9, break_on_hyphens=False)
+
 _EPILOG = f"""\
-KIND@WHEN: what goes wrong, and when. Requests to the list and its count are counted, from 1.
-  KIND   {", ".join(KINDS)};
-         429 and 503 take seconds to retry after: 429:30
+KIND@WHEN: what goes wrong, and when. Requests to the list, its count and the incremental export are counted, from 1.
+  KIND   {_KINDS}
   WHEN   p:0.01 (probability), n:5 or n:5,9 (these), every:10, first:3, from:20
 
 example: --users 200000 --latency 300ms --rate-limit 2500 --fault reset@p:0.01 --port 0
@@ -29,6 +31,7 @@ example: --users 200000 --latency 300ms --rate-limit 2500 --fault reset@p:0.01 -
 
 _SHARE = re.compile(r"(end-user|agent|admin)=([0-9]*\.?[0-9]+)")
 _SECONDS = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|)")
+_CHURN = re.compile(r"([0-9]*\.?[0-9]+)(?::([0-9]+))?")
 
 
 def read_seconds(text: str) -> float:
@@ -37,6 +40,19 @@ def read_seconds(text: str) -> float:
     if not match:
         raise ValueError(f"{text!r} is no time: write 100ms, 0.3s or 0.3")
     return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
+def read_offset(text: str) -> float:
+    """Read a time that may be negative: `-5s`."""
+    return -read_seconds(text[1:]) if text.startswith("-") else read_seconds(text)
+
+
+def read_churn(text: str) -> ChurnRate:
+    """Read how often an account changes: `0.5` changes a request, or `0.5:100`, and no more than 100."""
+    match = _CHURN.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no churn: write 0.5, or 0.5:100 for no more than 100 changes")
+    return ChurnRate(float(match[1]), int(match[2]) if match[2] else None)
 
 
 def read_number(text: str) -> int:
@@ -96,6 +112,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     account.add_argument(
         "--plain", action="store_true", help="no control characters, emoji, very long notes and the like"
     )
+    churn = "changes a request, fractions too, and how many at most: 0.5:100"
+    _add(account, "--churn RATE[:TOTAL]", "0", churn, read_churn)
     _add(account, "--token TOKEN", (), "demand credentials with this token (repeatable; default: none needed)", str)
     network = parser.add_argument_group("the network")
     _add(network, "--port PORT", default.port, "where to listen on 127.0.0.1; 0 for a free port", read_number)
@@ -103,6 +121,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add(network, "--jitter TIME", "0", "added to it, at random from nothing to all of this", read_seconds)
     _add(network, "--rate-limit N", str(default.rate_limit), "requests in a window; 0 or off for no limit", read_limit)
     _add(network, "--window TIME", "60s", "length of the window", read_seconds)
+    exports = str(default.incremental_limit)
+    _add(network, "--incremental-limit N", exports, "the same for the incremental export by itself", read_limit)
+    lag = "what changed less than so long ago, the incremental export leaves out"
+    _add(network, "--incremental-lag TIME", "60s", lag, read_seconds)
+    _add(network, "--clock-skew TIME", "0", "how far the clock is ahead; behind: --clock-skew=-5s", read_offset)
     _add(network, "--fault KIND@WHEN", (), "what goes wrong, see below (repeatable)", parse)
     unsettled = parser.add_argument_group("what is not known of the service")
     places = f"where item cursors stand: {', '.join(ItemCursors)}"
@@ -137,11 +160,15 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         shares=arguments.roles,
         ids=arguments.ids,
         plain=arguments.plain,
+        churn=arguments.churn,
         port=arguments.port,
         latency=arguments.latency,
         jitter=arguments.jitter,
+        clock_skew=arguments.clock_skew,
         rate_limit=arguments.rate_limit,
         window=arguments.window,
+        incremental_limit=arguments.incremental_limit,
+        incremental_lag=arguments.incremental_lag,
         item_cursors=arguments.item_cursors,
         tokens=tuple(arguments.token),
         faults=tuple(arguments.fault),

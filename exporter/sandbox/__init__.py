@@ -8,10 +8,15 @@ What is uncertain, and matters, is a setting.
 population ◀── cohorts, ids, orders, names    who there is, and in which order
      │         users, archetypes, texts       what they are like
      ▼
-endpoint   ◀── parameters, pages, cursors, itemcursors, sideloads, answers     a request becomes an answer: no I/O
-     │
+changes    ◀── churn                          what has become of them since
      ▼
-server     ◀── limits, faults, delivery, statistics     the network: the only part that needs aiohttp
+endpoint   ◀── parameters, pages, cursors, misreadings, itemcursors, incremental,
+     │         sideloads, answers             a request becomes an answer: no I/O
+     ▼
+faults     ◀── strikes, kinds, refusals, spoils     which requests go wrong, and how
+     ▼
+server     ◀── limits, delivery, encoding, breakages, statistics, control
+                                              the network: the only part that needs aiohttp
 ```
 """
 
@@ -19,14 +24,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.sandbox.settings import IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.sandbox.population import Population
 
-__all__ = ["IdLayout", "ItemCursors", "Population", "Quirk", "RoleShares", "Settings", "serve"]
+__all__ = ["ChurnRate", "IdLayout", "ItemCursors", "Population", "Quirk", "RoleShares", "Settings", "serve"]
 
 
 def serve(settings: Settings, announce: Callable[[str], object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from exporter.sandbox.texts import wire
@@ -13,13 +13,25 @@ HTML = "text/html; charset=utf-8"
 
 
 class Delivery(Enum):
-    """How an answer goes over the wire; `delivery` has a function for each."""
+    """How an answer goes over the wire; `breakages` has a function for each but the first."""
 
     WHOLE = auto()
     TRUNCATED = auto()
     """The connection is closed in the middle of a chunk."""
     RESET = auto()
     """The connection is reset before anything is sent."""
+    SILENT = auto()
+    """Nothing is sent, and the connection stays."""
+    STALLED = auto()
+    """Half is sent, and the connection stays."""
+    DRIPPING = auto()
+    """A few bytes at a time; `measure` tells how many a second."""
+    BAD_GZIP = auto()
+    """Said to be gzip, and is not."""
+    CUT_GZIP = auto()
+    """Half of the gzip, as if it were the whole."""
+    BOMB = auto()
+    """Very many blanks are behind it; `measure` tells how many MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Answer:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     delivery: Delivery = Delivery.WHOLE
+    measure: int = 0
 
 
 class RefusedError(Exception):
@@ -44,6 +57,11 @@ class RefusedError(Exception):
 def json_answer(value: object, status: int = 200) -> Answer:
     """Answer with any value, as JSON."""
     return Answer(wire(value), status)
+
+
+def warned(answer: Answer, warning: str | None) -> Answer:
+    """Add the header that reports unknown parameters, if there are any."""
+    return replace(answer, headers={"x-zendesk-api-warn": warning}) if warning else answer
 
 
 def not_found() -> Answer:
@@ -85,6 +103,18 @@ def bad_attribute(name: str, expected: str, action: str) -> RefusedError:
         f"Invalid parameter: {name} must be {expected} from api/v2/{action}"
     )
     return RefusedError(json_answer({"error": {"title": "Invalid attribute", "message": message}}, 400))
+
+
+def no_start() -> RefusedError:
+    """400 for an incremental export that is told neither where to begin nor where to go on (its code: observed)."""
+    content = {"error": "ParameterMissing", "description": "Parameter start_time is required"}
+    return RefusedError(json_answer(content, 400))
+
+
+def too_recent() -> RefusedError:
+    """400 for an incremental export that begins too late (documented; the words are reported, with status 422)."""
+    content = {"error": "InvalidValue", "description": "Too recent start_time. Use a start_time older than 1 minute"}
+    return RefusedError(json_answer(content, 400))
 
 
 def too_deep() -> RefusedError:

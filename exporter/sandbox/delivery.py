@@ -1,31 +1,22 @@
-"""From an answer to bytes on a socket: headers, compression, chunks, and the ways to break off.
+"""From an answer to bytes on a socket: headers, compression, chunks.
 
-To add a way, name it in `Delivery`, write a function here and enter it in `_WAYS`.
+To add a way to do it badly, name it in `Delivery`, write a function in `breakages` and enter it in its table.
 """
 
 from __future__ import annotations
 
-import socket
-import struct
 import zlib
-from typing import TYPE_CHECKING, TypeAlias
+from email.utils import formatdate
+from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
-from exporter.sandbox.answers import JSON, Answer, Delivery
+from exporter.sandbox.answers import Answer, Delivery
+from exporter.sandbox.breakages import BREAKAGES
+from exporter.sandbox.encoding import encoded, is_content
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable
-
-try:
-    from isal.isal_zlib import compress as _compress  # optional: takes a fifth of the time
-except ImportError:
-    _compress = zlib.compress
-
-Headers: TypeAlias = list[tuple[str, str]]
-
-_GZIP = 31  # the window's size, and a gzip header around it
+    from exporter.sandbox.encoding import Headers
 
 _EVERY_RESPONSE = (
     ("server", "cloudflare"),
@@ -41,14 +32,16 @@ _EVERY_RESPONSE = (
 """Names and values: observed, save for the origin server's."""
 
 
-def headers_of(answer: Answer, number: int, runtime: float) -> Headers:
+def headers_of(answer: Answer, number: int, runtime: float, now: float) -> Headers:
     """Return the headers of a response as the service sends them (names: observed).
 
     :param number: the number of the request, which makes its id.
     :param runtime: seconds.
+    :param now: the time, in unix seconds.
     """
     request_id = f"{number:016x}-LIS"  # in the form of a cf-ray, and there twice
     return [
+        ("date", formatdate(now, usegmt=True)),
         ("content-type", answer.content_type),
         *_EVERY_RESPONSE,
         ("cf-ray", request_id),
@@ -61,63 +54,16 @@ def headers_of(answer: Answer, number: int, runtime: float) -> Headers:
 
 
 async def deliver(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
-    """Send an answer the way it demands."""
-    return await _WAYS[answer.delivery](request, answer, headers)
+    """Send an answer the way it demands.
 
-
-async def _whole(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
-    """Send all: content in chunks, and compressed if the client takes gzip (observed); all else with its length."""
-    body = _encode(request, answer, headers)
-    if _is_content(request, answer):
+    If that is whole: content in chunks, and compressed if the client takes gzip (observed); all else with its length.
+    """
+    if answer.delivery is not Delivery.WHOLE:
+        return await BREAKAGES[answer.delivery](request, answer, headers)
+    body = encoded(request, answer, headers)
+    if is_content(request, answer):
         headers.append(("etag", f'W/"{zlib.crc32(body):08x}"'))
         response = web.Response(body=body, headers=headers)
         response.enable_chunked_encoding()
         return response
     return web.Response(body=body, status=answer.status, headers=headers)
-
-
-async def _truncated(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
-    """Announce a chunk, send half of it and close the connection."""
-    body = _encode(request, answer, headers)
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    transport = _transport(request)
-    transport.write(b"%x\r\n%b" % (len(body), body[: len(body) // 2]))
-    transport.close()
-    return response
-
-
-async def _reset(request: web.BaseRequest, _: Answer, __: Headers) -> web.StreamResponse:
-    """Close the connection so that the client gets a reset, with nothing sent."""
-    transport = _transport(request)
-    connection: socket.socket = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    return web.Response()
-
-
-_WAYS: dict[Delivery, Callable[[web.BaseRequest, Answer, Headers], Awaitable[web.StreamResponse]]] = {
-    Delivery.WHOLE: _whole,
-    Delivery.TRUNCATED: _truncated,
-    Delivery.RESET: _reset,
-}
-
-
-def _is_content(request: web.BaseRequest, answer: Answer) -> bool:
-    """Tell whether this is what was asked for, to a client that understands chunks."""
-    return answer.status == 200 and answer.content_type == JSON and request.version >= HttpVersion11
-
-
-def _encode(request: web.BaseRequest, answer: Answer, headers: Headers) -> bytes:
-    """Compress content for a client that takes gzip, and say so in the headers."""
-    if not _is_content(request, answer) or "gzip" not in request.headers.get("accept-encoding", ""):
-        return answer.body
-    headers.append(("content-encoding", "gzip"))
-    return _compress(answer.body, 1, _GZIP)
-
-
-def _transport(request: web.BaseRequest) -> asyncio.WriteTransport:
-    if request.transport is None:
-        raise ConnectionResetError("the client has gone")
-    return request.transport

@@ -1,19 +1,45 @@
 """The script of faults: which requests go wrong, and how.
 
-A rule is `KIND@WHEN`. To add a kind, write a small function and name it in `KINDS`; if it misbehaves on the wire, too,
-give it a `Delivery` of its own.
+A rule is `KIND@WHEN`. To add a kind, write a small function and name it in one of the tables that make up `KINDS`; if
+it misbehaves on the wire, too, give it a `Delivery` of its own.
 
 | KIND | what the client sees |
 | --- | --- |
 | `429`, `429:SECONDS` | too many requests, with `Retry-After` (1 if not given) |
 | `429-bare` | the same without `Retry-After` |
 | `429-edge` | the refusal of the network in front of the service: JSON, without `Retry-After` |
+| `429-date`, `429-date:SECONDS` | `Retry-After` is a date so far ahead by the server's clock (2 if not given) |
+| `429-negative`, `429-huge`, `429-garbage` | `Retry-After` is -1, 1000000000, or no number at all |
 | `401`, `403` | credentials that stopped working, or don't reach so far |
+| `cursor-refused`, `cursor-refused:422` | 400 (or 422) for any cursor; a request without one gets an honest answer |
 | `500` | an error as JSON |
 | `502`, `503`, `503:SECONDS`, `504` | errors of gateways, as HTML or text; 503 with `Retry-After` only if given |
-| `reset` | the connection is reset |
-| `truncate` | status 200, and the connection ends in the middle of the body |
+| `520`, `524` | errors of the network in front of the service, as HTML |
+| `hostile-error`, `hostile-error:503` | 400 (or 503) whose text is full of what terminals obey |
+| `redirect`, `redirect:301` … `:308` | 302 (or as given) to `localhost`, which is another name of this server |
 | `html` | status 200, and a page for people |
+| `empty`, `204` | status 200 or 204, and nothing |
+| `reset` | the connection is reset |
+| `silent` | the request is taken, and nothing ever comes |
+| `stall` | headers and half of the body, and then nothing, until the client goes |
+| `drip`, `drip:BYTES` | so many bytes a second (100 if not given) |
+| `truncate` | status 200, and the connection ends in the middle of the body |
+| `badgzip` | said to be gzip, and is not |
+| `cutgzip` | gzip that ends in the middle, though the body ends as it should |
+| `bomb`, `bomb:MB` | a good page and then so many MiB of blanks (200 if not given), as a kilobyte of gzip for each |
+| `loop` | the first page again, whatever page was asked for |
+| `stuck` | a page that leads back to where it was asked from |
+| `nullcursor` | a page that says there is more, and not where |
+| `nometa` | a page without `meta` (of the incremental export: without all that stands for it) |
+| `foreign` | a page whose links lead to `localhost`, with this server where a link has the name of a user |
+| `descending`, `descent` | a page whose users go from the last to the first, or of which two have changed places |
+| `pretty` | a page set in lines |
+| `utf8`, `surrogate`, `nul` | one name begins with bytes that are no UTF-8, an escaped lone surrogate, a bare NUL |
+| `hostile` | one name begins with what terminals obey |
+| `twice` | one user has two ids, the same, and two names, which differ |
+| `bigint`, `float` | one user field is a number of thirty digits, or 1e400 |
+| `deep`, `deep:LEVELS` | one user field is so many lists in one another (100,000 if not given) |
+| `long`, `long:MB` | one user field is a text of so many megabytes (10 if not given) |
 
 | WHEN | which requests, counted from 1 |
 | --- | --- |
@@ -28,17 +54,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-from exporter.sandbox import answers
-from exporter.sandbox.answers import HTML, TEXT, Answer, Delivery, json_answer
-from exporter.sandbox.mixing import chance
+from exporter.sandbox.answers import Answer, Delivery
+from exporter.sandbox.kinds import BYTES, MEGABYTES, Argument, Kind
+from exporter.sandbox.refusals import REFUSALS
+from exporter.sandbox.spoils import SPOILS
+from exporter.sandbox.strikes import WHENS
 
-Honest: TypeAlias = Callable[[], Answer]
-"""Makes the answer that a request deserves."""
-
-Kind: TypeAlias = Callable[[Honest, str], Answer]
-"""Makes the answer that a request gets, out of the honest one and what the rule says after the colon."""
+if TYPE_CHECKING:
+    from exporter.sandbox.kinds import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +84,9 @@ def parse(text: str) -> Rule:
     kind, _, argument = what.partition(":")
     if kind not in KINDS:
         raise ValueError(f"no fault is called {kind!r}; there are {', '.join(KINDS)}")
-    if argument and (kind not in _TAKES_SECONDS or not argument.isdecimal()):
-        raise ValueError(f"{what!r}: only {' and '.join(_TAKES_SECONDS)} take a number, of seconds")
+    expected = KINDS[kind].argument
+    if argument and not (expected and expected.fits(argument)):
+        raise ValueError(f"{what!r}: write {usage(kind)}")
     name, _, value = when.partition(":")
     try:
         return Rule(kind, argument, WHENS[name](value))
@@ -69,113 +95,42 @@ def parse(text: str) -> Rule:
         raise ValueError(f"{text!r}: after the @, say when: {forms}") from error
 
 
-def strike(rules: tuple[Rule, ...], seed: int, number: int, honest: Honest) -> tuple[str | None, Answer]:
+def usage(kind: str) -> str:
+    """Return how a kind is written: `429[:SECONDS]`."""
+    argument = KINDS[kind].argument
+    return f"{kind}[:{argument.name}]" if argument else kind
+
+
+def strike(rules: tuple[Rule, ...], seed: int, number: int, asked: Asked) -> tuple[str | None, Answer]:
     """Answer a request by the first rule that strikes it, or honestly.
 
     :param rules: the script.
     :param seed: makes chance repeatable.
     :param number: the number of the request, from 1.
-    :param honest: makes the honest answer; it is only called if needed.
+    :param asked: the request.
     :return: the kind that struck, None if none did, and the answer.
     """
     for turn, rule in enumerate(rules):
         if rule.strikes(seed + turn, number):
-            return rule.kind, KINDS[rule.kind](honest, rule.argument)
-    return None, honest()
+            return rule.kind, KINDS[rule.kind].make(asked, rule.argument)
+    return None, asked.honest()
 
 
-def too_many_requests(retry_after: int | None) -> Answer:
-    """429 of an account's limit: text (reported), with the seconds to wait in a header (documented)."""
-    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-    return Answer(b"Number of allowed API requests per minute exceeded", 429, TEXT, headers)
-
-
-def _edge(_: Honest, __: str) -> Answer:
-    """429 of the network in front of the service (reported)."""
-    detail = "Rate limited by Zendesk edge protection"
-    return json_answer({"detail": detail, "status": "429", "title": "Automated response"}, 429)
-
-
-def _error(_: Honest, __: str) -> Answer:
-    return json_answer({"status": 500, "error": "Internal Server Error"}, 500)  # observed
-
-
-def _bad_gateway(_: Honest, __: str) -> Answer:
-    return Answer(_page("502 Bad Gateway"), 502, HTML)
-
-
-def _unavailable(_: Honest, seconds: str) -> Answer:
-    """503 during maintenance; mostly without Retry-After (reported)."""
-    return Answer(_page("Down for maintenance"), 503, HTML, {"retry-after": seconds} if seconds else {})
-
-
-def _gateway_timeout(_: Honest, __: str) -> Answer:
-    return Answer(b"upstream request timeout", 504, TEXT)  # reported
-
-
-def _html(_: Honest, __: str) -> Answer:
-    return Answer(_page("Please sign in"), 200, HTML)
-
-
-def _page(title: str) -> bytes:
-    return f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n".encode()
+def _delivered(delivery: Delivery, argument: Argument | None = None, default: int = 0) -> Kind:
+    """Make a kind of a way to deliver an honest answer."""
+    return Kind(lambda asked, text: replace(asked.honest(), delivery=delivery, measure=int(text or default)), argument)
 
 
 KINDS: dict[str, Kind] = {
-    "429": lambda _, seconds: too_many_requests(int(seconds or 1)),
-    "429-bare": lambda _, __: too_many_requests(None),
-    "429-edge": _edge,
-    "401": lambda _, __: answers.unauthenticated(bearer=False),
-    "403": lambda _, __: answers.forbidden(),
-    "500": _error,
-    "502": _bad_gateway,
-    "503": _unavailable,
-    "504": _gateway_timeout,
-    "reset": lambda _, __: Answer(b"", delivery=Delivery.RESET),
-    "truncate": lambda honest, _: replace(honest(), delivery=Delivery.TRUNCATED),
-    "html": _html,
+    **REFUSALS,
+    "reset": Kind(lambda _, __: Answer(b"", delivery=Delivery.RESET)),
+    "silent": Kind(lambda _, __: Answer(b"", delivery=Delivery.SILENT)),
+    "stall": _delivered(Delivery.STALLED),
+    "drip": _delivered(Delivery.DRIPPING, BYTES, 100),
+    "truncate": _delivered(Delivery.TRUNCATED),
+    "badgzip": _delivered(Delivery.BAD_GZIP),
+    "cutgzip": _delivered(Delivery.CUT_GZIP),
+    "bomb": _delivered(Delivery.BOMB, MEGABYTES, 200),
+    **SPOILS,
 }
 """Every kind of fault by its name."""
-
-_TAKES_SECONDS = ("429", "503")
-
-Strikes: TypeAlias = Callable[[int, int], bool]
-
-
-def _probability(value: str) -> Strikes:
-    share = float(value)
-    if not 0 <= share <= 1:
-        raise ValueError("a probability is between 0 and 1")
-    return lambda seed, number: chance(number, seed) < share
-
-
-def _numbers(value: str) -> Strikes:
-    numbers = frozenset(map(int, value.split(",")))
-    return lambda _, number: number in numbers
-
-
-def _every(value: str) -> Strikes:
-    step = int(value)
-    if step < 1:
-        raise ValueError("at least every request")
-    return lambda _, number: number % step == 0
-
-
-def _first(value: str) -> Strikes:
-    last = int(value)
-    return lambda _, number: number <= last
-
-
-def _from(value: str) -> Strikes:
-    first = int(value)
-    return lambda _, number: number >= first
-
-
-WHENS: dict[str, Callable[[str], Strikes]] = {
-    "p": _probability,
-    "n": _numbers,
-    "every": _every,
-    "first": _first,
-    "from": _from,
-}
-"""Every way to say when, by its name."""

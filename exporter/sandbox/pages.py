@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from exporter.sandbox import cursors
 from exporter.sandbox.answers import bad_pagination
 from exporter.sandbox.cohorts import COHORTS, cohorts_of
-from exporter.sandbox.population import Point
+from exporter.sandbox.population import Point, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exporter.sandbox.changes import Present
+    from exporter.sandbox.misreadings import Misreading
     from exporter.sandbox.parameters import CursorPage, ListQuery, OffsetPage, Selection
-    from exporter.sandbox.population import Population
     from exporter.sandbox.users import Person
 
 
@@ -28,20 +29,22 @@ class Page(NamedTuple):
 class Pager:
     """Finds the users of a page and makes the cursors at them.
 
-    :param population: whose users.
+    :param present: whose users.
     :param seal: hides what cursors hold; None leaves them as the service writes them.
+    :param misread: what becomes of cursors with an id that nobody has; None takes them for what they say.
     """
 
-    def __init__(self, population: Population, seal: cursors.Seal | None) -> None:
-        self._population = population
+    def __init__(self, present: Present, seal: cursors.Seal | None = None, misread: Misreading | None = None) -> None:
+        self._present = present
         self._seal = seal
+        self._misread = misread
 
     def count(self, selection: Selection) -> int:
         """Count the users selected."""
         cohorts = _cohorts(selection)
         if selection.external_id is None:
-            return self._population.count_in(cohorts)
-        person = self._population.find(selection.external_id)
+            return self._present.count_in(cohorts)
+        person = self._present.find(selection.external_id)
         return int(person is not None and person.cohort in cohorts)
 
     def by_offset(self, query: ListQuery, page: OffsetPage) -> Page:
@@ -67,29 +70,29 @@ class Pager:
         if query.sort == "id":
             cursor = codec.encode(person.id)
         elif query.sort == "name":
-            cursor = codec.encode(self._population.names.text(person.name), person.id)
+            cursor = codec.encode(self._present.names.text(person.name), person.id)
         else:
-            cursor = codec.encode(_value(query, person), person.id)
+            cursor = codec.encode(value_of(person, query.sort), person.id)
         return self._seal.wrap(cursor) if self._seal else cursor
 
-    def _point(self, query: ListQuery, cursor: str, parameter: str) -> Point:
+    def _point(self, query: ListQuery, cursor: str, parameter: str) -> Point | None:
         try:
             plain = self._seal.unwrap(cursor) if self._seal else cursor
             *values, user = cursors.codec(query.sort, descending=query.descending).decode(plain)
         except cursors.BadCursorError as error:
             raise bad_pagination(parameter) from error
+        if self._misread and self._present.with_id(int(user)) is None:
+            return self._misread(self._present, query, int(user), parameter)
         value = values[0] if values else user
-        return Point(self._population.names.position(value) if isinstance(value, str) else value, int(user))
+        return Point(self._present.names.position(value) if isinstance(value, str) else value, int(user))
 
     def _walk(self, query: ListQuery, start: Point | None, *, backward: bool, skip: int = 0) -> Iterator[Person]:
         cohorts = _cohorts(query.selection)
         external_id = query.selection.external_id
         if external_id is None:
             sort, descending = query.sort, query.descending
-            return self._population.walk(
-                cohorts, sort, descending=descending, start=start, backward=backward, skip=skip
-            )
-        person = self._population.find(external_id)
+            return self._present.walk(cohorts, sort, descending=descending, start=start, backward=backward, skip=skip)
+        person = self._present.find(external_id)
         if person is None or person.cohort not in cohorts or not _lies(query, person, start, backward=backward):
             return iter(())
         return islice([person], skip, None)
@@ -107,15 +110,10 @@ def _take(walk: Iterator[Person], size: int) -> Page:
     return Page(people[:size], len(people) > size)
 
 
-def _value(query: ListQuery, person: Person) -> int:
-    by_field = {"id": person.id, "created_at": person.created, "updated_at": person.updated, "name": person.name}
-    return by_field[query.sort]
-
-
 def _lies(query: ListQuery, person: Person, start: Point | None, *, backward: bool) -> bool:
     """Tell whether a user lies behind a point, or before it if the walk goes backward."""
     if start is None:
         return True
     turn = -1 if query.descending else 1
-    theirs, point = (turn * _value(query, person), person.id), (turn * start.value, start.id)
+    theirs, point = (turn * value_of(person, query.sort), person.id), (turn * start.value, start.id)
     return theirs < point if backward else theirs > point

@@ -7,6 +7,7 @@ point of its order (see `orders`). A point is a value and an id, so a cursor nee
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from itertools import islice, starmap
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -36,6 +37,12 @@ class Point(NamedTuple):
 
     value: float
     id: int
+
+
+def value_of(person: Person, sort: str) -> int:
+    """Return what a user is sorted by; for names it is their number."""
+    by_field = {"id": person.id, "created_at": person.created, "updated_at": person.updated, "name": person.name}
+    return by_field[sort]
 
 
 _Seat: TypeAlias = tuple[int, int, int, int, int]
@@ -112,8 +119,18 @@ class Population:
     def find(self, external_id: str) -> Person | None:
         """Return the user who has an external id, if there is one; case does not matter (documented)."""
         place = self.content.place_of_external_id(external_id)
-        if place is None:
-            return None
+        return None if place is None or place >= self._total else self._at(place)
+
+    def with_id(self, user: int) -> Person | None:
+        """Return the user who has an id, if there is one."""
+        place = bisect_left(range(self._total), user, key=self._id)
+        return self._at(place) if place < self._total and self._id(place) == user else None
+
+    def id_at(self, place: int) -> int:
+        """Return the id of whoever has a place."""
+        return self._id(place)
+
+    def _at(self, place: int) -> Person:
         cohort, member = self._roster.find(place)
         return self._person(0, self._id(place), cohort, member, place)
 

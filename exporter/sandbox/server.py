@@ -14,10 +14,14 @@ from aiohttp import web
 
 from exporter.sandbox import faults
 from exporter.sandbox.answers import Answer
+from exporter.sandbox.churn import Churn
+from exporter.sandbox.control import PATHS, Control
 from exporter.sandbox.delivery import deliver, headers_of
-from exporter.sandbox.endpoint import COUNT, LIST, Endpoint, Request
+from exporter.sandbox.endpoint import COUNT, INCREMENTAL, LIST, Endpoint, Request
+from exporter.sandbox.kinds import Asked
 from exporter.sandbox.limits import FixedWindow
 from exporter.sandbox.mixing import chance
+from exporter.sandbox.refusals import too_many_requests
 from exporter.sandbox.settings import Quirk, Settings
 from exporter.sandbox.statistics import Statistics
 
@@ -26,9 +30,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 """Loopback, and nothing else: this is no server for others."""
-
-STATISTICS = "/_sandbox/stats"
-"""Where the statistics are: without limit, latency or credentials, and not counted in themselves."""
 
 
 class Sandbox:
@@ -40,17 +41,26 @@ class Sandbox:
 
     def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
-        self._endpoint = Endpoint(settings, origin)
+        self._origin = origin
+        self._endpoint = Endpoint(settings, origin, self._now)
+        self._churn = Churn(self._endpoint.present, settings, self._now)
         self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
+        self._export_window = FixedWindow(settings.incremental_limit, settings.window, time.monotonic)
         self._statistics = Statistics()
+        self._control = Control(
+            self._endpoint.present,
+            self._churn,
+            lambda: self._statistics.report(most_in_window=self._window.most),
+            self._now,
+        )
         self._lists = 0  # requests that the script of faults has seen
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
         path, _, query = request.raw_path.partition("?")
-        if path == STATISTICS:
-            return web.json_response(self._statistics.report(most_in_window=self._window.most))
-        number = self._statistics.arrived(request.raw_path)
+        if path in PATHS:
+            return await self._control.respond(request, path, query)
+        number = self._statistics.arrived(request.raw_path, request.headers.get("host", ""))
         try:
             route = unquote(path) if request.method == "GET" else ""
             return await self._handle(request, Request(route, query, request.headers.get("authorization", "")), number)
@@ -59,28 +69,45 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest, asked: Request, number: int) -> web.StreamResponse:
         permit = self._window.take() if asked.path.startswith("/api/v2/") else None
+        refused = permit is not None and not permit.granted
+        # What the account's limit refuses does not reach the export's own.
+        export_permit = self._export_window.take() if asked.route == INCREMENTAL and not refused else None
         # Another sequence than the faults draw from: a slow request must not be likelier to fail.
         latency = self._settings.latency + self._settings.jitter * chance(number, ~self._settings.seed)
         if latency:
             await asyncio.sleep(latency)
         if permit and not permit.granted:
             self._statistics.limited()
-            answer = faults.too_many_requests(permit.reset)
+            answer = too_many_requests(permit.reset)
+        elif export_permit and not export_permit.granted:
+            self._statistics.limited()
+            answer = too_many_requests(export_permit.reset, "incremental export API")
         else:
             answer = self._struck(asked)
         self._statistics.answered(answer)
-        headers = headers_of(answer, number, latency)
+        headers = headers_of(answer, number, latency, self._now())
+        first_spelling = Quirk.FIRST_RATE_HEADERS in self._settings.quirks
         if permit:
-            headers += permit.headers(first_spelling=Quirk.FIRST_RATE_HEADERS in self._settings.quirks).items()
+            headers += permit.headers(first_spelling=first_spelling).items()
+        if export_permit:
+            headers += export_permit.export_headers(first_spelling=first_spelling).items()
         return await deliver(request, answer, headers)
 
+    def _now(self) -> float:
+        return time.time() + self._settings.clock_skew
+
     def _struck(self, asked: Request) -> Answer:
-        """Answer by the script of faults, which is about the list and its count, or honestly."""
-        if asked.route not in (LIST, COUNT):
+        """Answer by the script of faults, which is about what an export asks for, or honestly."""
+        if asked.route not in (LIST, COUNT, INCREMENTAL):
             return self._endpoint.answer(asked)
+        if asked.route != COUNT:
+            self._churn.pass_request()
         self._lists += 1
         kind, answer = faults.strike(
-            self._settings.faults, self._settings.seed, self._lists, lambda: self._endpoint.answer(asked)
+            self._settings.faults,
+            self._settings.seed,
+            self._lists,
+            Asked(asked, self._endpoint.answer, self._origin, self._now),
         )
         if kind:
             self._statistics.struck(kind)

@@ -21,6 +21,17 @@ class RoleShares(NamedTuple):
     admin: float = 0.005
 
 
+class ChurnRate(NamedTuple):
+    """How often an account changes while it is exported.
+
+    :param rate: changes for each request to the list or the incremental export; 0.5 is one for every two.
+    :param total: changes in all, at most; None for no bound.
+    """
+
+    rate: float = 0.0
+    total: int | None = None
+
+
 class IdLayout(StrEnum):
     """How ids lie on the number line. All start near 6.1e12, as ids of accounts made in 2023 do (observed)."""
 
@@ -55,12 +66,22 @@ class Quirk(StrEnum):
     """`has_more` is true on the last page with users; an empty one follows (observed at sibling endpoints)."""
     SEALED_CURSORS = "sealed-cursors"
     """Cursors work, but tell nothing of what they hold."""
+    MISREAD_CURSORS = "misread-cursors"
+    """A cursor that the server issued for nobody who is there is ignored (default: it is a point, as it says)."""
+    MISREAD_CURSORS_AS_END = "misread-cursors-as-end"
+    """Nobody is behind such a cursor, nor before it."""
+    MISREAD_CURSORS_ELSEWHERE = "misread-cursors-elsewhere"
+    """Such a cursor is taken for that of some user far from it, always the same one."""
+    REFUSE_MADE_CURSORS = "refuse-made-cursors"
+    """Such a cursor is 400."""
     NO_COUNT = "no-count"
     """`/users/count` is 404."""
     CAPPED_COUNT = "capped-count"
     """`/users/count` says at most 100,000, `refreshed_at` null: documented for large accounts between refreshes."""
     NO_SORT = "no-sort"
     """Every `sort` is refused."""
+    NO_INCREMENTAL = "no-incremental"
+    """The incremental export is 403, as for callers who are no admins (documented)."""
     CLAMPED_SIZE = "clamped-size"
     """`page[size]` over 100 means 100 (default: 400)."""
     STRICT_ROLE = "strict-role"
@@ -80,11 +101,17 @@ class Settings:
     :param shares: the proportion of roles.
     :param ids: how ids lie.
     :param plain: no awkward users: no control characters, emoji, right-to-left or huge texts.
+    :param churn: how often the account changes while it is exported.
     :param port: where to listen on 127.0.0.1; 0 finds a free one.
     :param latency: seconds before every answer.
     :param jitter: seconds; a uniform share of it is added to every latency.
+    :param clock_skew: seconds that the server's clock is ahead of the true time, or behind if negative.
     :param rate_limit: requests a window; None for no limit.
     :param window: the length of the fixed window, in seconds (documented: 60).
+    :param incremental_limit: requests a window to the incremental export (documented: 10); None for no limit of its
+        own.
+    :param incremental_lag: what changed less than so many seconds ago, the incremental export leaves out, and it
+        refuses to begin there (both documented, as a minute).
     :param item_cursors: where item cursors stand.
     :param tokens: API or OAuth tokens of which requests need one; none means that nothing is demanded.
     :param faults: the script of faults, see `faults.parse`.
@@ -97,11 +124,15 @@ class Settings:
     shares: RoleShares = field(default_factory=RoleShares)
     ids: IdLayout = IdLayout.SPREAD
     plain: bool = False
+    churn: ChurnRate = field(default_factory=ChurnRate)
     port: int = 8080
     latency: float = 0.0
     jitter: float = 0.0
+    clock_skew: float = 0.0
     rate_limit: int | None = 700
     window: float = 60.0
+    incremental_limit: int | None = 10
+    incremental_lag: float = 60.0
     item_cursors: ItemCursors = ItemCursors.USER_META
     tokens: tuple[str, ...] = field(default=(), repr=False)
     faults: tuple[Rule, ...] = ()
@@ -112,11 +143,13 @@ class Settings:
             raise ValueError(f"users must be between 0 and {MAX_USERS:,}, not {self.users:,}")
         if min(self.shares) < 0 or not sum(self.shares):
             raise ValueError("shares of roles must not be negative, nor all zero")
+        if self.churn.rate < 0 or (self.churn.total or 0) < 0:
+            raise ValueError("churn must not be negative")
         if not 0 <= self.port < 65_536:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
-        if min(self.latency, self.jitter) < 0:
-            raise ValueError("latency and jitter must not be negative")
-        if self.rate_limit is not None and self.rate_limit < 1:
+        if min(self.latency, self.jitter, self.incremental_lag) < 0:
+            raise ValueError("latency, jitter and lag must not be negative")
+        if min(self.rate_limit or 1, self.incremental_limit or 1) < 1:
             raise ValueError("a rate limit must be at least 1")
         if self.window <= 0:
             raise ValueError("the window must be longer than 0 seconds")

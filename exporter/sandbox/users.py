@@ -21,7 +21,7 @@ class Person(NamedTuple):
     """What distinguishes one user from all others.
 
     :param id: the id.
-    :param place: 0, 1, 2 … in order of id, over the whole account.
+    :param place: 0, 1, 2 … in order of id, over the whole account; who came later has places behind all others.
     :param cohort: the number of the cohort.
     :param created: unix seconds.
     :param updated: unix seconds.
@@ -48,7 +48,6 @@ class Users:
     """
 
     def __init__(self, total: int, seed: int, names: Names, *, plain: bool) -> None:
-        self._total = total
         self._salt = mix(~seed)
         self._names = names
         self._organizations = total // _USERS_PER_ORGANIZATION + 1
@@ -77,12 +76,12 @@ class Users:
         return f"CRM-{place:08X}" if place % 30 or self._plain else f'Kunde "ä" +/%{place:08X}'
 
     def place_of_external_id(self, text: str) -> int | None:
-        """Return the place of whoever has an external id, whatever its case (documented); None if nobody has."""
+        """Return the place that an external id belongs to, whatever its case (documented); None if it is no such id."""
         try:
             place = int(text[-8:], 16)
         except ValueError:
             return None
-        theirs = self.external_id(place) if 0 <= place < self._total else None
+        theirs = self.external_id(place) if place >= 0 else None
         return place if theirs is not None and theirs.casefold() == text.casefold() else None
 
     def wire(self, person: Person) -> bytes:
