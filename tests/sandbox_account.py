@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -17,13 +19,14 @@ class Account:
     """An account to ask.
 
     :param users: how many users it has.
+    :param clock: what time it is there.
     :param settings: see `Settings`.
     """
 
-    def __init__(self, users: int = 500, **settings: Any) -> None:
+    def __init__(self, users: int = 500, clock: Callable[[], float] = time.time, **settings: Any) -> None:
         self.settings = Settings(users=users, **settings)
         self.population = Population(users)
-        self.endpoint = Endpoint(self.settings, ORIGIN)
+        self.endpoint = Endpoint(self.settings, ORIGIN, clock)
 
     def ask(self, query: str = "", path: str = "/api/v2/users", authorization: str = "") -> Answer:
         """Return the answer to a query string."""

@@ -31,6 +31,7 @@ def test_every_setting_has_a_flag() -> None:
     settings = read(
         *("--users", "10", "--seed", "3", "--roles", "agent=1,admin=3", "--ids", "clustered", "--plain"),
         *("--port", "0", "--latency", "100ms", "--jitter", "0.2s", "--rate-limit", "5", "--window", "2"),
+        *("--incremental-limit", "3", "--incremental-lag", "2s"),
         *("--item-cursors", "meta.map", "--token", "a", "--token", "b", "--quirk", "no-count", "--quirk", "no-sort"),
     )
     assert settings == Settings(
@@ -44,6 +45,8 @@ def test_every_setting_has_a_flag() -> None:
         jitter=0.2,
         rate_limit=5,
         window=2,
+        incremental_limit=3,
+        incremental_lag=2,
         item_cursors=ItemCursors.META_MAP,
         tokens=("a", "b"),
         quirks=frozenset({Quirk.NO_COUNT, Quirk.NO_SORT}),
@@ -72,6 +75,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["0", "off"])
 def test_there_can_be_no_rate_limit(text: str) -> None:
     assert read("--rate-limit", text).rate_limit is None
+    assert read("--incremental-limit", text).incremental_limit is None
 
 
 @pytest.mark.parametrize("place", ItemCursors)
@@ -116,6 +120,7 @@ def test_a_flag_that_cannot_be_read_says_why(
         (["--roles", "agent=0"], "nor all zero"),
         (["--port", "65536"], "port must be between"),
         (["--rate-limit", "-5"], "at least 1"),
+        (["--incremental-limit", "-5"], "at least 1"),
         (["--window", "0"], "longer than 0"),
     ],
 )

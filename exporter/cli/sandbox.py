@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
 _EPILOG = f"""\
-KIND@WHEN: what goes wrong, and when. Requests to the list and its count are counted, from 1.
+KIND@WHEN: what goes wrong, and when. Requests to the list, its count and the incremental export are counted, from 1.
   KIND   {", ".join(KINDS)};
          429 and 503 take seconds to retry after: 429:30
   WHEN   p:0.01 (probability), n:5 or n:5,9 (these), every:10, first:3, from:20
@@ -103,6 +103,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add(network, "--jitter TIME", "0", "added to it, at random from nothing to all of this", read_seconds)
     _add(network, "--rate-limit N", str(default.rate_limit), "requests in a window; 0 or off for no limit", read_limit)
     _add(network, "--window TIME", "60s", "length of the window", read_seconds)
+    exports = str(default.incremental_limit)
+    _add(network, "--incremental-limit N", exports, "the same for the incremental export by itself", read_limit)
+    lag = "what changed less than so long ago, the incremental export leaves out"
+    _add(network, "--incremental-lag TIME", "60s", lag, read_seconds)
     _add(network, "--fault KIND@WHEN", (), "what goes wrong, see below (repeatable)", parse)
     unsettled = parser.add_argument_group("what is not known of the service")
     places = f"where item cursors stand: {', '.join(ItemCursors)}"
@@ -142,6 +146,8 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         jitter=arguments.jitter,
         rate_limit=arguments.rate_limit,
         window=arguments.window,
+        incremental_limit=arguments.incremental_limit,
+        incremental_lag=arguments.incremental_lag,
         item_cursors=arguments.item_cursors,
         tokens=tuple(arguments.token),
         faults=tuple(arguments.fault),

@@ -8,8 +8,8 @@ What is uncertain, and matters, is a setting.
 population ◀── cohorts, ids, orders, names    who there is, and in which order
      │         users, archetypes, texts       what they are like
      ▼
-endpoint   ◀── parameters, pages, cursors, itemcursors, sideloads, answers     a request becomes an answer: no I/O
-     │
+endpoint   ◀── parameters, pages, cursors, itemcursors, incremental, sideloads, answers
+     │                                        a request becomes an answer: no I/O
      ▼
 server     ◀── limits, faults, delivery, statistics     the network: the only part that needs aiohttp
 ```

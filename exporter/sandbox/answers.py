@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from exporter.sandbox.texts import wire
@@ -46,6 +46,11 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(wire(value), status)
 
 
+def warned(answer: Answer, warning: str | None) -> Answer:
+    """Add the header that reports unknown parameters, if there are any."""
+    return replace(answer, headers={"x-zendesk-api-warn": warning}) if warning else answer
+
+
 def not_found() -> Answer:
     """404 for a route that does not exist (observed)."""
     return json_answer({"error": "InvalidEndpoint", "description": "Not found"}, 404)
@@ -85,6 +90,18 @@ def bad_attribute(name: str, expected: str, action: str) -> RefusedError:
         f"Invalid parameter: {name} must be {expected} from api/v2/{action}"
     )
     return RefusedError(json_answer({"error": {"title": "Invalid attribute", "message": message}}, 400))
+
+
+def no_start() -> RefusedError:
+    """400 for an incremental export that is told neither where to begin nor where to go on (its code: observed)."""
+    content = {"error": "ParameterMissing", "description": "Parameter start_time is required"}
+    return RefusedError(json_answer(content, 400))
+
+
+def too_recent() -> RefusedError:
+    """400 for an incremental export that begins too late (documented; the words are reported, with status 422)."""
+    content = {"error": "InvalidValue", "description": "Too recent start_time. Use a start_time older than 1 minute"}
+    return RefusedError(json_answer(content, 400))
 
 
 def too_deep() -> RefusedError:

@@ -7,14 +7,19 @@
 
 The columns are those of the order, `-` before one that descends, and `id` at the end to break ties. A cursor holds a
 point in an order and nothing else: no account, no filter, no time to expire.
+
+The incremental export has cursors of its own (observed), right at a time of change and an id:
+
+    cursor  =  base64( <unix seconds>.0||<id>| )
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from binascii import b2a_base64
 from functools import lru_cache
 from operator import xor
@@ -22,6 +27,8 @@ from typing import TypeAlias
 
 Values: TypeAlias = tuple[int | str, ...]
 """One value for each column of an order; times in unix seconds."""
+
+_EXPORT = re.compile(rb"([0-9]{1,19})\.0\|\|([0-9]{1,19})\|")
 
 _KINDS = {"id": b"i", "created_at": b"d", "updated_at": b"d", "name": b"s"}
 
@@ -96,6 +103,25 @@ def _unpack(packed: bytes, kinds: list[bytes]) -> Values:
     if packed:
         raise BadCursorError("bytes are left over")
     return tuple(values)
+
+
+def encode_export(updated: int, user: int) -> str:
+    """Make the cursor of the incremental export at a user who changed at a time."""
+    return b64encode(b"%d.0||%d|" % (updated, user)).decode()
+
+
+def decode_export(cursor: str) -> tuple[int, int]:
+    """Read the time of change and the id out of a cursor of the incremental export.
+
+    :raises BadCursorError: if it is none.
+    """
+    try:
+        match = _EXPORT.fullmatch(b64decode(cursor, validate=True))
+    except ValueError as error:
+        raise BadCursorError("not a cursor") from error
+    if not match:
+        raise BadCursorError("not a cursor of the incremental export")
+    return int(match[1]), int(match[2])
 
 
 class Seal:

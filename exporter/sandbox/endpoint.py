@@ -7,20 +7,21 @@ otherwise.
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
+import time
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.sandbox import answers
-from exporter.sandbox.answers import Answer, RefusedError
+from exporter.sandbox.answers import Answer, RefusedError, warned
 from exporter.sandbox.cohorts import cohorts_of
 from exporter.sandbox.cursors import Seal
+from exporter.sandbox.incremental import IncrementalExport
 from exporter.sandbox.itemcursors import cursors_in_meta, cursors_in_users
 from exporter.sandbox.pages import Pager
 from exporter.sandbox.parameters import CursorPage, ListQuery, OffsetPage, Parameters, read_list_query, read_selection
 from exporter.sandbox.population import Population
 from exporter.sandbox.settings import Quirk, Settings
-from exporter.sandbox.sideloads import sideload
+from exporter.sandbox.sideloads import sideloads
 from exporter.sandbox.texts import wire
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from exporter.sandbox.users import Person
 
 LIST, COUNT, ME = "/api/v2/users", "/api/v2/users/count", "/api/v2/users/me"
+INCREMENTAL = "/api/v2/incremental/users/cursor"
 
 _CAPPED = 100_000  # what `/users/count` says at most, between its daily refreshes (documented)
 
@@ -56,16 +58,23 @@ class Endpoint:
 
     :param settings: the account, and what is not settled about the service.
     :param origin: scheme, host and port that links begin with, the account's own whatever host was called (observed).
+    :param clock: the time, in unix seconds.
     """
 
-    def __init__(self, settings: Settings, origin: str) -> None:
+    def __init__(self, settings: Settings, origin: str, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._origin = origin
         self._population = Population(
             settings.users, settings.seed, shares=settings.shares, ids=settings.ids, plain=settings.plain
         )
         self._pager = Pager(self._population, Seal(settings.seed) if Quirk.SEALED_CURSORS in settings.quirks else None)
-        self._routes: dict[str, Callable[[Request], Answer]] = {LIST: self._list, COUNT: self._count, ME: self._me}
+        self._incremental = IncrementalExport(self._population, settings, clock)
+        self._routes: dict[str, Callable[[Request], Answer]] = {
+            LIST: self._list,
+            COUNT: self._count,
+            ME: self._me,
+            INCREMENTAL: self._export,
+        }
 
     def answer(self, request: Request) -> Answer:
         """Answer a request, whatever it asks for."""
@@ -107,7 +116,8 @@ class Endpoint:
         refreshed: str | None = "2025-01-01T00:00:00Z"
         if Quirk.CAPPED_COUNT in quirks and number > _CAPPED:
             number, refreshed = _CAPPED, None
-        return _warned(answers.json_answer({"count": {"value": number, "refreshed_at": refreshed}}), parameters)
+        answer = answers.json_answer({"count": {"value": number, "refreshed_at": refreshed}})
+        return warned(answer, parameters.warning())
 
     def _list(self, request: Request) -> Answer:
         """Return a page of users, by cursor or by number."""
@@ -121,7 +131,13 @@ class Endpoint:
             body = self._cursor_page(query, query.page, link)
         else:
             body = self._offset_page(query, query.page, link)
-        return _warned(Answer(body), parameters)
+        return warned(Answer(body), parameters.warning())
+
+    def _export(self, request: Request) -> Answer:
+        """Return a page of those who changed since a time, in order of their change."""
+        parameters = Parameters(request.query, "incremental/users")
+        body = self._incremental.page(parameters, f"{self._origin}{request.path}")
+        return warned(Answer(body), parameters.warning())
 
     def _cursor_page(self, query: ListQuery, asked: CursorPage, link: Callable[..., str]) -> bytes:
         """Write a page whose cursors are those of its first and last user; an empty page has none."""
@@ -143,7 +159,7 @@ class Endpoint:
         }
         return b'{"users":[%b]%b,"meta":%b,"links":%b}' % (
             b",".join(users),
-            self._sideloads(query, people),
+            sideloads(query.include, people, self._population.content),
             wire(meta),
             wire(links),
         )
@@ -153,7 +169,7 @@ class Endpoint:
         people, more = self._pager.by_offset(query, asked)
         return b'{"users":[%b]%b,"next_page":%b,"previous_page":%b,"count":%d}' % (
             b",".join(self._users(people)),
-            self._sideloads(query, people),
+            sideloads(query.include, people, self._population.content),
             wire(link(page=str(asked.number + 1)) if more else None),
             wire(link(page=str(asked.number - 1)) if asked.number > 1 else None),
             self._pager.count(query.selection),
@@ -161,14 +177,3 @@ class Endpoint:
 
     def _users(self, people: list[Person]) -> list[bytes]:
         return list(map(self._population.content.wire, people))
-
-    def _sideloads(self, query: ListQuery, people: list[Person]) -> bytes:
-        """Write the sideloads, which stand right behind the users (observed at a sibling), as asked for."""
-        content = self._population.content
-        return b"".join(b",%b:%b" % (wire(kind), sideload(kind, people, content)) for kind in query.include)
-
-
-def _warned(answer: Answer, parameters: Parameters) -> Answer:
-    """Add the header that reports unknown parameters, if there are any."""
-    warning = parameters.warning()
-    return replace(answer, headers={"x-zendesk-api-warn": warning}) if warning else answer

@@ -84,10 +84,14 @@ def strike(rules: tuple[Rule, ...], seed: int, number: int, honest: Honest) -> t
     return None, honest()
 
 
-def too_many_requests(retry_after: int | None) -> Answer:
-    """429 of an account's limit: text (reported), with the seconds to wait in a header (documented)."""
+def too_many_requests(retry_after: int | None, what: str = "API") -> Answer:
+    """429 of a limit: text (reported), with the seconds to wait in a header (documented).
+
+    :param retry_after: these seconds; None leaves the header out.
+    :param what: the kind of requests that are limited: `API` or `incremental export API`.
+    """
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-    return Answer(b"Number of allowed API requests per minute exceeded", 429, TEXT, headers)
+    return Answer(f"Number of allowed {what} requests per minute exceeded".encode(), 429, TEXT, headers)
 
 
 def _edge(_: Honest, __: str) -> Answer:

@@ -34,6 +34,12 @@ class Permit(NamedTuple):
             "x-rate-limit-remaining": str(self.remaining),
         }
 
+    def export_headers(self, *, first_spelling: bool) -> dict[str, str]:
+        """Return the header of the incremental export's own limit (observed; `first_spelling`: that of 2023)."""
+        name = "rate-limit" if first_spelling else "ratelimit"
+        content = f"total={self.limit}; remaining={self.remaining}; resets={self.reset}"
+        return {f"zendesk-{name}-incremental-exports": content}
+
 
 class FixedWindow:
     """Counts requests in windows that follow each other without a gap.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from exporter.sandbox.answers import bad_attribute, bad_pagination, too_deep
+from exporter.sandbox.answers import bad_attribute, bad_pagination, no_start, too_deep
 from exporter.sandbox.population import SORTS
 from exporter.sandbox.settings import Quirk
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 100
 """Records a page, at most (documented)."""
+
+MAX_EXPORT_SIZE = 1_000
+"""Records a page of the incremental export, at most and by default (documented)."""
 
 OFFSET_LIMIT = 10_000
 """Records that offset pagination reaches (documented)."""
@@ -40,7 +43,11 @@ _KNOWN = {
         "brand_id",
     },
     "users/count": {"role", "permission_set", "brand_id"},
+    "incremental/users": {"start_time", "cursor", "per_page", "include"},
 }
+
+_PLACES = ("page", "page[after]", "page[before]")
+_EXPORT_PLACES = ("start_time", "cursor")
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _BOOLEANS = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
@@ -85,11 +92,21 @@ class ListQuery:
     item_cursors: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ExportQuery:
+    """What a request for the incremental export asks for: who changed at `start_time` or later, or after a cursor."""
+
+    start_time: int | None
+    cursor: str | None
+    size: int
+    include: tuple[str, ...]
+
+
 class Parameters:
     """The parameters of one request by name, as Rack reads them: of several with one name, the last one stands.
 
     :param query: the query string, still encoded.
-    :param action: what is called: `users/index` or `users/count`.
+    :param action: what is called: `users/index`, `users/count` or `incremental/users`.
     :raises RefusedError: if `page` or `role` comes both plain and with brackets: 400 (that `page` must not is
         documented, what happens then is assumed).
     """
@@ -136,7 +153,8 @@ class Parameters:
 
     def link(self, changes: dict[str, str]) -> str:
         """Return these parameters as a query string, sorted by name (observed), with the place in the walk replaced."""
-        kept = [pair for pair in self._pairs if pair[0] not in ("page", "page[after]", "page[before]")]
+        places = _EXPORT_PLACES if self.action == "incremental/users" else _PLACES
+        kept = [pair for pair in self._pairs if pair[0] not in places]
         return urlencode(sorted([*kept, *changes.items()], key=lambda pair: pair[0]))
 
 
@@ -164,18 +182,36 @@ def read_list_query(parameters: Parameters, quirks: Collection[Quirk]) -> ListQu
     """
     page = _cursor_page(parameters, quirks) if parameters.text("page[size]") is not None else _offset_page(parameters)
     sort, descending = _sort(parameters, quirks, by_cursor=isinstance(page, CursorPage))
-    include = tuple(dict.fromkeys(filter(None, (parameters.text("include") or "").split(","))))
-    if Quirk.STRICT_INCLUDE in quirks and not set(SIDELOADS).issuperset(include):
-        raise bad_attribute("include", f"one of these: {', '.join(SIDELOADS)}", parameters.action)
     return ListQuery(
         selection=read_selection(parameters, quirks),
         sort=sort,
         descending=descending,
         page=page,
-        include=tuple(name for name in include if name in SIDELOADS),
+        include=_include(parameters, quirks),
         boundary_indicators=parameters.boolean("include_boundary_indicators"),
         item_cursors=parameters.boolean("include_item_cursors"),
     )
+
+
+def read_export_query(parameters: Parameters, quirks: Collection[Quirk]) -> ExportQuery:
+    """Read everything that the incremental export understands; of its two ways to begin, the cursor stands (assumed).
+
+    :raises RefusedError: for a value that does not fit, or if both ways are missing.
+    """
+    start_time, cursor = parameters.integer("start_time"), parameters.text("cursor")
+    if start_time is None and cursor is None:
+        raise no_start()
+    size = parameters.integer("per_page") or MAX_EXPORT_SIZE
+    size = min(size, MAX_EXPORT_SIZE) if size > 0 else MAX_EXPORT_SIZE  # assumed: refused nowhere
+    return ExportQuery(start_time, cursor, size, _include(parameters, quirks))
+
+
+def _include(parameters: Parameters, quirks: Collection[Quirk]) -> tuple[str, ...]:
+    """Read the sideloads; an unknown one is ignored (assumed)."""
+    include = tuple(dict.fromkeys(filter(None, (parameters.text("include") or "").split(","))))
+    if Quirk.STRICT_INCLUDE in quirks and not set(SIDELOADS).issuperset(include):
+        raise bad_attribute("include", f"one of these: {', '.join(SIDELOADS)}", parameters.action)
+    return tuple(name for name in include if name in SIDELOADS)
 
 
 def _cursor_page(parameters: Parameters, quirks: Collection[Quirk]) -> CursorPage:

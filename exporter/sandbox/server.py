@@ -15,7 +15,7 @@ from aiohttp import web
 from exporter.sandbox import faults
 from exporter.sandbox.answers import Answer
 from exporter.sandbox.delivery import deliver, headers_of
-from exporter.sandbox.endpoint import COUNT, LIST, Endpoint, Request
+from exporter.sandbox.endpoint import COUNT, INCREMENTAL, LIST, Endpoint, Request
 from exporter.sandbox.limits import FixedWindow
 from exporter.sandbox.mixing import chance
 from exporter.sandbox.settings import Quirk, Settings
@@ -42,6 +42,7 @@ class Sandbox:
         self._settings = settings
         self._endpoint = Endpoint(settings, origin)
         self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
+        self._export_window = FixedWindow(settings.incremental_limit, settings.window, time.monotonic)
         self._statistics = Statistics()
         self._lists = 0  # requests that the script of faults has seen
 
@@ -59,6 +60,9 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest, asked: Request, number: int) -> web.StreamResponse:
         permit = self._window.take() if asked.path.startswith("/api/v2/") else None
+        refused = permit is not None and not permit.granted
+        # What the account's limit refuses does not reach the export's own.
+        export_permit = self._export_window.take() if asked.route == INCREMENTAL and not refused else None
         # Another sequence than the faults draw from: a slow request must not be likelier to fail.
         latency = self._settings.latency + self._settings.jitter * chance(number, ~self._settings.seed)
         if latency:
@@ -66,17 +70,23 @@ class Sandbox:
         if permit and not permit.granted:
             self._statistics.limited()
             answer = faults.too_many_requests(permit.reset)
+        elif export_permit and not export_permit.granted:
+            self._statistics.limited()
+            answer = faults.too_many_requests(export_permit.reset, "incremental export API")
         else:
             answer = self._struck(asked)
         self._statistics.answered(answer)
         headers = headers_of(answer, number, latency)
+        first_spelling = Quirk.FIRST_RATE_HEADERS in self._settings.quirks
         if permit:
-            headers += permit.headers(first_spelling=Quirk.FIRST_RATE_HEADERS in self._settings.quirks).items()
+            headers += permit.headers(first_spelling=first_spelling).items()
+        if export_permit:
+            headers += export_permit.export_headers(first_spelling=first_spelling).items()
         return await deliver(request, answer, headers)
 
     def _struck(self, asked: Request) -> Answer:
-        """Answer by the script of faults, which is about the list and its count, or honestly."""
-        if asked.route not in (LIST, COUNT):
+        """Answer by the script of faults, which is about what an export asks for, or honestly."""
+        if asked.route not in (LIST, COUNT, INCREMENTAL):
             return self._endpoint.answer(asked)
         self._lists += 1
         kind, answer = faults.strike(

@@ -61,6 +61,8 @@ class Quirk(StrEnum):
     """`/users/count` says at most 100,000, `refreshed_at` null: documented for large accounts between refreshes."""
     NO_SORT = "no-sort"
     """Every `sort` is refused."""
+    NO_INCREMENTAL = "no-incremental"
+    """The incremental export is 403, as for callers who are no admins (documented)."""
     CLAMPED_SIZE = "clamped-size"
     """`page[size]` over 100 means 100 (default: 400)."""
     STRICT_ROLE = "strict-role"
@@ -85,6 +87,10 @@ class Settings:
     :param jitter: seconds; a uniform share of it is added to every latency.
     :param rate_limit: requests a window; None for no limit.
     :param window: the length of the fixed window, in seconds (documented: 60).
+    :param incremental_limit: requests a window to the incremental export (documented: 10); None for no limit of its
+        own.
+    :param incremental_lag: what changed less than so many seconds ago, the incremental export leaves out, and it
+        refuses to begin there (both documented, as a minute).
     :param item_cursors: where item cursors stand.
     :param tokens: API or OAuth tokens of which requests need one; none means that nothing is demanded.
     :param faults: the script of faults, see `faults.parse`.
@@ -102,6 +108,8 @@ class Settings:
     jitter: float = 0.0
     rate_limit: int | None = 700
     window: float = 60.0
+    incremental_limit: int | None = 10
+    incremental_lag: float = 60.0
     item_cursors: ItemCursors = ItemCursors.USER_META
     tokens: tuple[str, ...] = field(default=(), repr=False)
     faults: tuple[Rule, ...] = ()
@@ -114,9 +122,9 @@ class Settings:
             raise ValueError("shares of roles must not be negative, nor all zero")
         if not 0 <= self.port < 65_536:
             raise ValueError(f"port must be between 0 and 65535, not {self.port}")
-        if min(self.latency, self.jitter) < 0:
-            raise ValueError("latency and jitter must not be negative")
-        if self.rate_limit is not None and self.rate_limit < 1:
+        if min(self.latency, self.jitter, self.incremental_lag) < 0:
+            raise ValueError("latency, jitter and lag must not be negative")
+        if min(self.rate_limit or 1, self.incremental_limit or 1) < 1:
             raise ValueError("a rate limit must be at least 1")
         if self.window <= 0:
             raise ValueError("the window must be longer than 0 seconds")

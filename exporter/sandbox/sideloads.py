@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _FOUNDED = "2013-01-01T00:00:00Z"
 
 
+def sideloads(kinds: Iterable[str], people: list[Person], users: Users) -> bytes:
+    """Write sideloads as they stand right behind the users (observed at a sibling)."""
+    return b"".join(b",%b:%b" % (wire(kind), sideload(kind, people, users)) for kind in kinds)
+
+
 def sideload(kind: str, people: list[Person], users: Users) -> bytes:
     """Return the records of one kind that belong to a page, as a JSON array.
 
