@@ -30,12 +30,11 @@ RESULTS, CHART, README = FOLDER / "peers.json", FOLDER / "peers.svg", FOLDER / "
 def measure(contestant: Contestant, users: int) -> dict[str, Any]:
     """Measure a contestant in every way; what fails is reported in its place."""
     say(f"{contestant.name}: installing")
-    about = {
+    about: dict[str, Any] = {
         "name": contestant.name,
         "version": version_of(contestant.package) if contestant.package else VERSION,
         "allowed": contestant.allowed,
     }
-    about |= {each: getattr(contestant, each) for each in ("call", "patch", "writes", "resume", "proof")}
     ways: dict[str, Callable[[Path], dict[str, Any]]] = {
         "paced": lambda home: measuring.paced(contestant, home, users),
         "free": lambda home: measuring.free(contestant, home),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.peers.tables import users_per_second
+from benchmarks.peers.tables import spaced, users_per_second
 
 WIDTH, TOP, ROW, BAR, NAMES, GAP = 960, 92, 34, 20, 118, 24
 LEFT, RIGHT = NAMES + 12, 566  # where the bars of the two panels begin
@@ -33,11 +33,11 @@ def draw(results: dict[str, Any]) -> str:
     most = max([limit, *(speed for speed in speeds if speed)])
     dearest = max([cost for cost in costs if cost], default=1)
     bottom = TOP + ROW * len(rows)
-    height = bottom + 44
+    height = bottom + 64
     end = LEFT + limit / most * SPEED_ROOM
     parts = [
         f'<text class="title" x="{LEFT}" y="30">Users a second</text>',
-        f'<text class="soft" x="{LEFT}" y="50">longer is better; {paced["latency"]} of latency, '
+        f'<text class="soft" x="{LEFT}" y="50">longer is better; {spaced(paced["latency"])} of latency, '
         f"{paced['allowed']:,} requests a minute</text>",
         f'<text class="title" x="{RIGHT}" y="30">CPU seconds for 1,000 users</text>',
         f'<text class="soft" x="{RIGHT}" y="50">shorter is better; start of the process not counted</text>',
@@ -52,11 +52,12 @@ def draw(results: dict[str, Any]) -> str:
         parts += _bar(LEFT, y, speed and speed / most * SPEED_ROOM, said, ours, SPEED_ROOM)
         said = None if cost is None else f"{cost:.3f}"
         parts += _bar(RIGHT, y, cost and cost / dearest * CPU_ROOM, said, ours, CPU_ROOM + 90)
-    parts.append(
-        f'<text class="soft" x="{LEFT}" y="{bottom + 26}">{escape(results["date"])}, commit '
-        f"{escape(results['commit'])}, {results['machine']['cores']} cores, sandbox on loopback. "
-        "tap-zendesk asks another endpoint, limited to 10 requests a minute.</text>"
+    notes = (
+        f"{results['date']}, commit {results['commit']}, {results['machine']['cores']} cores, the sandbox on loopback.",
+        "tap-zendesk asks the incremental export, which is limited to 10 requests a minute, of 1,000 users each.",
     )
+    for number, note in enumerate(notes):
+        parts.append(f'<text class="soft" x="{LEFT}" y="{bottom + 26 + 20 * number}">{escape(note)}</text>')
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.peers.contestants import CONTESTANTS
+
 BEGIN, END = "<!-- written by make bench-peers -->", "<!-- end of what it wrote -->"
 """In the README, what stands between these two is a run's."""
 
@@ -15,7 +17,8 @@ def render(results: dict[str, Any]) -> str:
     return "\n\n".join(
         (
             _machine(results),
-            f"With {paced['latency']} + {paced['jitter']} of latency, {paced['allowed']:,} requests a minute allowed:",
+            f"With {spaced(paced['latency'])} of latency, up to {spaced(paced['jitter'])} of jitter, "
+            f"{paced['allowed']:,} requests a minute allowed:",
             _table(
                 "users|seconds|users/s|requests a minute|of those allowed|under way at once|429s|all there?",
                 _pace,
@@ -84,11 +87,12 @@ def _cost(row: dict[str, Any]) -> list[str]:
 
 
 def _who(row: dict[str, Any]) -> list[str]:
-    return [row[each] for each in ("version", "call", "patch", "writes", "resume", "proof")]
+    about = next(each for each in CONTESTANTS if each.name == row["name"])
+    return [row["version"], about.call, about.patch, about.writes, about.resume, about.proof]
 
 
 def _share(done: dict[str, Any]) -> str:
-    return "all" if done["kept"] == done["users"] else f"{done['unchanged']:,}"
+    return "all" if done["kept"] == done["users"] else f"{done['kept']:,}"
 
 
 def _all_there(done: dict[str, Any]) -> str:
@@ -102,3 +106,8 @@ def users_per_second(row: dict[str, Any]) -> float | None:
     """Return how fast a contestant was; None if it failed."""
     done = row["paced"]
     return None if "error" in done else done["distinct"] / done["wall"]
+
+
+def spaced(time: str) -> str:
+    """Return a time as a person writes it, from the form that flags have: 300ms is 300 ms."""
+    return time.replace("ms", " ms")
