@@ -35,5 +35,5 @@ bench-peers: $(STAMP)  ## measure zexport beside other exporters, in about 15 mi
 	$(BIN)/python -m benchmarks.peers
 
 clean:  ## remove what was made here
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis zexport-demo
+	rm -rf .venv .peers build dist *.egg-info .mypy_cache .ruff_cache .hypothesis zexport-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -60,12 +60,13 @@ def _pace(row: dict[str, Any]) -> list[str]:
     done = row["paced"]
     if "error" in done:
         return [f"failed: {done['error']}"]
+    granted = (done["requests"] - done["limited"]) / done["wall"] * 60
     return [
         f"{done['users']:,}",
         f"{done['wall']:.1f}",
         f"{users_per_second(row):,.0f}",
-        f"{done['requests'] / done['wall'] * 60:,.0f}",
-        f"{done['requests'] / done['wall'] * 60 / row['allowed']:.0%} of {row['allowed']:,}",
+        f"{granted:,.0f}",
+        f"{granted / row['allowed']:.0%} of {row['allowed']:,}",
         str(done["most_under_way"]),
         f"{done['limited']:,}",
         _all_there(done),
