@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test soak lint bench clean
+.PHONY: help demo test soak lint bench bench-peers clean
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(STAMP): pyproject.toml constraints.txt exporter/version.py
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,9 @@ lint: $(STAMP)  ## style and types
 bench: $(STAMP)  ## measure the CPU, memory and start-up ratios
 	$(BIN)/python -m benchmarks
 
+bench-peers: $(STAMP)  ## measure zexport beside other exporters, in about 15 minutes
+	$(BIN)/python -m benchmarks.peers
+
 clean:  ## remove what was made here
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis zexport-demo
+	rm -rf .venv .peers build dist *.egg-info .mypy_cache .ruff_cache .hypothesis zexport-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
