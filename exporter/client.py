@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,12 +25,14 @@ from exporter.account import Account
 from exporter.body import MAX_BODY, BrokenBody, TooLarge, decoded, read_body
 from exporter.errors import ContractError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
-from exporter.model import Page, Query, Role
+from exporter.model import Increment, Page, Query, Role
 from exporter.pace import Pace, Permit
-from exporter.verdict import Again, CursorRefused, Final, Ok, Quota, Verdict, read_quota, verdict
+from exporter.verdict import Again, CursorRefused, Final, Ok, Quota, Verdict, read_quota, server_time, verdict
 from exporter.version import VERSION
 
-LIST, COUNT = "/api/v2/users", "/api/v2/users/count"
+LIST, COUNT, INCREMENTAL = "/api/v2/users", "/api/v2/users/count", "/api/v2/incremental/users/cursor"
+INCREMENT = 1000
+"""Users on a page of the incremental export, at most (documented)."""
 TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=65)
 """Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
 FIRST_PATIENCE = 30.0
@@ -93,6 +95,8 @@ class Client:
         self._answered = False
         self._succeeded = clock()
         self._requests = self._retries = 0
+        self._told_time = False
+        self._time_offset = time.time() - clock()
 
     async def page(self, query: Query, role: Role, *, after: str | None = None) -> Page | CursorRefused:
         """Fetch one page of a stream.
@@ -134,6 +138,36 @@ class Client:
                 return refused
         return None
 
+    async def newest(self, query: Query, *, after: str | None) -> Page | CursorRefused:
+        """Fetch one page of all roles together, in the query's order.
+
+        :raises UsageError: if the account refuses that order.
+        """
+        params = wire.parameters(query, *query.roles, after=after)
+        return await self._fetch(
+            LIST,
+            params,
+            None,
+            lambda body: wire.read_page(body, query, *query.roles, after=after),
+            sent_cursor=bool(after),
+        )
+
+    async def increment(self, start: int, cursor: str | None) -> Increment:
+        """Fetch one page of the incremental export.
+
+        :param start: unix seconds to begin at, where there is no cursor.
+        :raises AuthError, UsageError: if it is not for these credentials, or not there.
+        """
+        params = [("per_page", str(INCREMENT))]
+        params.append(("cursor", cursor) if cursor else ("start_time", str(start)))
+        came = await self._fetch(INCREMENTAL, params, None, wire.read_increment)
+        assert not isinstance(came, CursorRefused)  # only what was sent as `page[after]` can be
+        return came
+
+    def server_now(self) -> float:
+        """Return the server's time in unix seconds, by its Date header and the time since; ours if it sends none."""
+        return self._time_offset + self._clock()
+
     async def count(self, query: Query, role: Role) -> int | None:
         """Fetch how many users the account thinks the stream has; None if it does not say. Never a plan."""
         params = [("role[]", role.value)]
@@ -157,12 +191,13 @@ class Client:
         self,
         path: str,
         params: list[tuple[str, str]],
-        role: Role,
+        role: Role | None,
         read: Callable[[bytes], T],
         *,
         sent_cursor: bool = False,
     ) -> T | CursorRefused:
         url = self._url(path, params)
+        whose = f" for {role}" if role else ""
         started, attempt, strikes = self._clock(), 0, 0
         delays = retry.delays(self._random)
         while True:
@@ -175,7 +210,7 @@ class Client:
                 except NotAPage as exc:
                     strikes += 1
                     if strikes == retry.NOT_A_PAGE_TRIES:
-                        raise ContractError(f"{path} for {role}: {exc}, {strikes} times") from exc
+                        raise ContractError(f"{path}{whose}: {exc}, {strikes} times") from exc
                     verdict = Again(str(exc))
                 else:
                     self._succeeded = self._clock()
@@ -188,7 +223,7 @@ class Client:
             left = self._patience_left(started)
             delay = 0.0 if verdict.hold else next(delays, None)
             if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
-                raise NetworkError(f"gave up on {path} for {role} after {attempt} tries: {verdict.why}")
+                raise NetworkError(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
             self._retries += 1
             if verdict.hold:
                 self._hold(verdict)
@@ -196,6 +231,12 @@ class Client:
             delay = max(delay, verdict.after or 0.0)
             self._observe(Retrying(role, verdict.why, delay, attempt))
             await anyio.sleep(min(delay, left))
+
+    def _take_time(self, headers: Mapping[str, str]) -> None:
+        now = server_time(headers)
+        if now is not None:
+            self._told_time = True
+            self._time_offset = now.timestamp() - self._clock()
 
     def _url(self, path: str, params: list[tuple[str, str]]) -> URL:
         return self._origin.with_path(path).with_query(params)
@@ -218,6 +259,8 @@ class Client:
             async with self._session.get(url, allow_redirects=False) as response:
                 self._answered = True
                 quota = read_quota(response.headers)
+                if not self._told_time:
+                    self._take_time(response.headers)
                 raw = await read_body(response.content)
                 body = decoded(raw, response.headers.get("Content-Encoding", ""))
                 now = datetime.now(UTC)

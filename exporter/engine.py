@@ -5,8 +5,9 @@ Theory of operation.
 1. One side asks (`asking`): a task for each range fetches pages, and hands over what the range takes of them.
 2. One task writes. For each batch: stage it, note the intent, append the lines; to files, nothing runs in between.
    The channel to it is bounded: a slow disk or a slow reader of stdout slows the fetching, and nothing piles up.
-3. One task ticks: it brings what is written onto the disk, settles the ledger, and tells how far things are.
-4. A range's error ends the asking, like a stop does: what is in hand is still written, then the error is raised. The
+3. When every range is at its end, and written, the closing sweep writes who changed meanwhile (`sweep`).
+4. One task ticks: it brings what is written onto the disk, settles the ledger, and tells how far things are.
+5. A range's error ends the asking, like a stop does: what is in hand is still written, then the error is raised. The
    writer's error ends everything at once: recovery on the next start is what makes that safe.
 """
 
@@ -27,6 +28,7 @@ from exporter.meter import Meter
 from exporter.model import Pagination, Query
 from exporter.ranges import Batch, first
 from exporter.sinks import Sink
+from exporter.sweep import Sweep
 
 BUFFER = 8
 """Pages between fetching and writing: enough to ride out a sync, under 1 MB in all."""
@@ -54,6 +56,8 @@ class Engine:
     """Exports one query from an opened ledger into an opened sink.
 
     :param report: called several times a second, to tell whoever looks on.
+    :param server_now: the server's time, in unix seconds.
+    :param close: the closing sweep, None for none.
     """
 
     def __init__(
@@ -65,9 +69,13 @@ class Engine:
         meter: Meter,
         limits: Limits,
         report: Callable[[], None],
+        server_now: Callable[[], float],
+        close: Sweep | None,
     ) -> None:
         self._asking, self._query, self._ledger, self._sink = asking, query, ledger, sink
         self._meter, self._limits, self._report = meter, limits, report
+        self._server_now, self._close = server_now, close
+        self._began = "began" in ledger.about()
         self._asks, self._writes = anyio.CancelScope(), anyio.CancelScope()
         self._failure: BaseException | None = None
         self.stopped = ""
@@ -83,24 +91,45 @@ class Engine:
 
         :raises ExportError: what ended it, alone or in an ExceptionGroup with one for each range that met it.
         """
-        send, receive = anyio.create_memory_object_stream[Batch](BUFFER)
         async with anyio.create_task_group() as group:
             group.start_soon(self._tick)
-            group.start_soon(self._asking.count)
-            group.start_soon(self._ask, send)
-            with self._writes:
-                await self._write_all(receive)
+            await self._export()
+            if self._close is not None and not self.stopped and self._failure is None:
+                await self._sweep(self._close)
             group.cancel_scope.cancel()
         await self._commit(self._sink.flush())
         await self._settle(final=True)
         if self._failure is not None:
             raise self._failure
-        complete = all(each.position.finished for each in self._ledger.ranges())
+        swept = self._close is None or self._close.over
+        complete = swept and all(each.position.finished for each in self._ledger.ranges())
         if complete:
             await self._finish()
         elif not self.stopped:
             raise RuntimeError("every range has ended, and not all of them are finished")
         return complete
+
+    async def _export(self) -> None:
+        """Ask for everything that is not written yet, and write it."""
+        send, receive = anyio.create_memory_object_stream[Batch](BUFFER)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._asking.count)
+            group.start_soon(self._ask, send)
+            with self._writes:
+                await self._write_all(receive)
+            group.cancel_scope.cancel()
+
+    async def _sweep(self, sweep: Sweep) -> None:
+        began = float(self._ledger.about().get("began", self._server_now()))
+        try:
+            with self._asks:
+                await self._commit(self._sink.flush())  # what is written has to be there to be read back
+                await sweep.run(began, self._append)
+        except ExportError as exc:
+            self._failure = exc
+
+    async def _append(self, batch: Batch) -> None:
+        await self._commit(self._sink.stage(batch, self._ledger.unwritten(batch.sideloads)))
 
     async def _ask(self, send: MemoryObjectSendStream[Batch]) -> None:
         try:
@@ -126,7 +155,10 @@ class Engine:
             if left <= 0 and self.stopped:
                 return
             batch = first(batch, left, cursor.make)
-        await self._commit(self._sink.stage(batch, self._ledger.unwritten(batch.sideloads)))
+        if not self._began:
+            self._began = True
+            self._ledger.note("began", str(self._server_now()))
+        await self._append(batch)
         self._meter.add(batch.role, len(batch.lines))
         self._meter.roles[batch.role].unfinished += (batch.move.split is not None) - batch.move.end.finished
 

@@ -51,6 +51,7 @@ class Progress:
     :param rate: users a second over the last few seconds.
     :param requests_per_minute: requests sent lately, as a rate a minute, of `allowed_per_minute` that the pace allows.
     :param in_flight: requests that are under way.
+    :param closing: what the closing sweep is doing; empty before it.
     :param waiting: seconds a hold still lasts, `why` says what for.
     :param eta: seconds to the end by rate and estimate; None if unknown.
     """
@@ -66,6 +67,7 @@ class Progress:
     requests_per_minute: float
     allowed_per_minute: float
     in_flight: int
+    closing: str
     waiting: float
     why: str
     eta: float | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import orjson
 
 from exporter import manifest, store
 from exporter.account import Account
@@ -20,11 +21,12 @@ from exporter.errors import LedgerError, OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
 from exporter.ledger import Ledger
 from exporter.meter import Meter
-from exporter.model import Query, Role, Sideload
+from exporter.model import Pagination, Query, Role, Sideload
 from exporter.pace import Pace
 from exporter.sinks import Sink
 from exporter.sinks.files import FileSink
 from exporter.sinks.stdout import StdoutSink
+from exporter.sweep import LAG, Sweep
 from exporter.version import VERSION
 
 REPORT_EVERY = 1.0
@@ -41,6 +43,8 @@ class Options:
     :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
     :param restart: forget what is there, and begin anew.
+    :param sweep: close the export by a look for whoever changed meanwhile.
+    :param lag: seconds before now that the account's incremental export leaves out.
     """
 
     rate: float | None = None
@@ -49,6 +53,8 @@ class Options:
     ranges: int | None = None
     limits: Limits = field(default_factory=Limits)
     restart: bool = False
+    sweep: bool = True
+    lag: float = LAG
 
 
 class Export:
@@ -153,7 +159,15 @@ class Export:
                 reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
                 asking = Asking(client, self._query, ledger, meter, self._options.ranges, self._observe)
                 self._engine = Engine(
-                    asking, self._query, ledger, self._sink, meter, self._options.limits, reporter.report
+                    asking,
+                    self._query,
+                    ledger,
+                    self._sink,
+                    meter,
+                    self._options.limits,
+                    reporter.report,
+                    client.server_now,
+                    self._sweep(client, ledger, meter),
                 )
                 if self._stopped:
                     self._engine.stop(self._stopped)
@@ -165,12 +179,21 @@ class Export:
                         reporter.save("error")
                     raise
                 reporter.save("")  # the manifest counts this run's requests too
-                if finished and await anyio.to_thread.run_sync(self._seal, self._facts(ledger)):
+                facts = self._facts(ledger)
+                if finished and await anyio.to_thread.run_sync(self._seal, facts):
+                    ledger.note("users", str(facts["users"]))
                     ledger.note("complete", _now())
                     reporter.save("complete")
                 else:
                     reporter.save(self._stopped or self._engine.stopped)
             return self._outcome(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
+
+    def _sweep(self, client: Client, ledger: Ledger, meter: Meter) -> Sweep | None:
+        """Make the closing sweep; None where it is not wanted, or there is nothing that could have slipped through."""
+        query = self._query
+        if not self._options.sweep or query.external_id is not None or query.pagination is Pagination.OFFSET:
+            return None
+        return Sweep(client, query, ledger, self._sink, meter, observer=self._observe, lag=self._options.lag)
 
     def _meter(self, ledger: Ledger) -> Meter:
         """Make a meter that stands where the ledger does."""
@@ -185,13 +208,15 @@ class Export:
     def _facts(self, ledger: Ledger) -> dict[str, Any]:
         """Gather the manifest, all but what is read back from the files."""
         totals = ledger.totals()
-        about, counts = ledger.about(), ledger.files()
+        about, counts, roles = ledger.about(), ledger.files(), _users(ledger)
         return {
             "complete": "missing" not in about,
             "account": self._account.origin,
             "query": self._query.describe(),
-            "users": totals.users,
-            "roles": {role.value: users for role, users in totals.roles.items()},
+            "users": sum(roles.values()),
+            "lines": totals.users,
+            "superseded": totals.users - sum(roles.values()),
+            "roles": roles,
             "files": [
                 {
                     "path": name,
@@ -207,12 +232,15 @@ class Export:
             "requests": totals.requests,
             "retries": totals.retries,
             "resumes": totals.runs - 1,
-            "sweep": {"ran": False},
+            "sweep": orjson.loads(about["sweep"]) if "sweep" in about else {"ran": False, "why": self._unswept()},
             "warnings": ledger.warnings(),
             "started_at": totals.started_at,
             "finished_at": _now(),
             "zexport": VERSION,
         }
+
+    def _unswept(self) -> str:
+        return "not asked for" if not self._options.sweep else "not for this query"
 
     def _seal(self, facts: dict[str, Any]) -> bool:
         """Read the files back, and write the manifest; False if a stop came before that: the next run does it.
@@ -228,6 +256,16 @@ class Export:
                 if described is None:
                     return False
                 entry.update(described)
+        if not self._destination.stdout:
+            users = [entry for entry in facts["files"] if entry["kind"] == "users"]
+            facts["lines"] = sum(entry["records"] for entry in users)
+            if facts["sweep"].get("candidates", 1):  # else nobody can have come twice
+                paths = [self._destination.folder / entry["path"] for entry in users]
+                superseded = manifest.count_superseded(paths, stop=lambda: bool(self._stopped))
+                if superseded is None:
+                    return False
+                facts["superseded"] = superseded
+            facts["users"] = facts["lines"] - facts["superseded"]
         manifest.write(self._destination.manifest, facts)
         return True
 
@@ -240,19 +278,19 @@ class Export:
         totals = ledger.totals()
         about = ledger.about()
         names = self._destination.files(self._query)
-        folder = self._destination.folder
+        folder, users = self._destination.folder, _users(ledger)
         finished = Finished(
             complete="complete" in about and "missing" not in about,
             missing=about.get("missing", "") if "complete" in about else "",
             stopped="" if "complete" in about else stopped,
-            users=totals.users,
+            users=int(about.get("users", sum(_users(ledger).values()))),
             written=written,
             bytes=sum(size for size, _ in ledger.files().values()),
             seconds=seconds,
             requests=totals.requests,
             retries=totals.retries,
             resumes=totals.runs - 1,
-            roles=self._meter(ledger).role_progress(),
+            roles=tuple(replace(each, users=users[each.role]) for each in self._meter(ledger).role_progress()),
             files=tuple(str(folder / name) for name in names if not self._destination.stdout),
             warnings=tuple(ledger.warnings()),
         )
@@ -285,6 +323,12 @@ class _Reporter:
             retries=statistics.retries,
             ended=ended,
         )
+
+
+def _users(ledger: Ledger) -> dict[str, int]:
+    """Return how many users of each role there are: lines, less those that a newer one follows."""
+    superseded = orjson.loads(ledger.about().get("sweep", "{}")).get("superseded", {})
+    return {role.value: lines - superseded.get(role, 0) for role, lines in ledger.totals().roles.items()}
 
 
 def _now() -> str:

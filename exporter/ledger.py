@@ -135,6 +135,18 @@ class Ledger:
         for number, role, until, cursor, skip, last_id, users, finished in self._rows(query):
             yield Range(number, Role(role), Position(cursor, skip, last_id, users, bool(finished)), until)
 
+    def swept(self, role: Role) -> Range:
+        """Return the range that stands for a role's closing sweep, making it if need be.
+
+        It ends before the user 0, so nobody is in it, and it is finished; its position counts what a sweep appends.
+        Its number is below 0: ranges that are not settled yet have numbers of their own.
+        """
+        number = -1 - list(Role).index(role)
+        with self._transaction(durable=True):
+            query = "INSERT OR IGNORE INTO range (number, role, until_id, finished) VALUES (?, ?, 0, 1)"
+            self._db.execute(query, (number, role))
+        return next(each for each in self.ranges() if each.number == number)
+
     def files(self) -> dict[str, tuple[int, int]]:
         """Return synced bytes and records of each file."""
         return {name: (size, records) for name, size, records in self._rows("SELECT * FROM file")}

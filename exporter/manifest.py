@@ -6,28 +6,25 @@ ever added to it.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import os
 import zlib
-from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from heapq import merge
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import msgspec
 import orjson
 
 from exporter.destination import Destination, find_destination
+from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
+from exporter.sinks.reading import id_of, open_plain
 
 _CHUNK = 1 << 18  # fits a cache
-_SORTED_RUN = 1 << 20  # ids sorted at a time: 8 MiB, whatever the number of users
 
 
 class _File(msgspec.Struct):
@@ -43,6 +40,7 @@ class _Manifest(msgspec.Struct):
     users: int
     files: list[_File]
     warnings: list[str]
+    superseded: int = 0
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -115,9 +113,13 @@ def describe_file(path: Path, *, stop: Callable[[], bool] = lambda: False) -> di
 
 @dataclass(slots=True)
 class Verified:
-    """What `verify` found: users and files that were read, and every difference, in words."""
+    """What `verify` found: users and files that were read, and every difference, in words.
+
+    :param superseded: lines of users who changed during the export and have a newer line.
+    """
 
     users: int = 0
+    superseded: int = 0
     files: int = 0
     bytes: int = 0
     problems: list[str] = field(default_factory=list)
@@ -133,8 +135,8 @@ _line = msgspec.json.Decoder(_Line)
 def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
     """Prove the files of a finished export against its manifest.
 
-    Each file has the size and SHA-256 that the manifest names, each line is a JSON object, each user has an id, no id
-    comes twice, and there are as many users as the manifest says. Memory: 8 bytes a user.
+    Each file has the size and SHA-256 that the manifest names, each line is a JSON object, each user has an id, and
+    there are as many different ids as the manifest says, and lines superseded by a newer one of the same id.
 
     :raises IncompleteError: if there is no manifest yet.
     """
@@ -144,29 +146,17 @@ def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
         raise UsageError("stdout without --ledger leaves no manifest to verify")
     manifest = read(destination.manifest)
     found = Verified()
-    runs: list[array[int]] = []
-    for entry in manifest["files"]:
-        if entry["path"] == "-":
-            found.problems.append("the users went to stdout: there is no file to verify")
-            continue
-        path = destination.folder / entry["path"]
-        found.files += 1
-        try:
-            facts = describe_file(path) or {}
-            count = _read_lines(path, runs if entry["kind"] == "users" else None)
-        except (OutputError, OSError, EOFError, zlib.error, msgspec.DecodeError, RecursionError) as exc:
-            found.problems.append(f"{entry['path']}: {exc}")
-            continue
-        found.bytes += facts["bytes"]
-        facts["records"] = count
-        for name in ("bytes", "sha256", "records"):
-            if facts[name] != entry[name]:
-                found.problems.append(f"{entry['path']}: {name} {facts[name]}, the manifest has {entry[name]}")
-        if entry["kind"] == "users":
-            found.users += count
-    twice = _first_twice(runs)
-    if twice is not None:
-        found.problems.append(f"user {twice} is there twice")
+    with Ids() as ids:
+        for entry in manifest["files"]:
+            if entry["path"] == "-":
+                found.problems.append("the users went to stdout: there is no file to verify")
+                continue
+            _verify_file(destination.folder / entry["path"], entry, ids, found)
+        twice = list(islice(ids.twice(), manifest.get("superseded", 0) + 1))
+    found.superseded = len(twice)
+    found.users -= len(twice)
+    if len(twice) > manifest.get("superseded", 0):
+        found.problems.append(f"user {twice[-1]} is there twice")
     if found.users != manifest["users"]:
         found.problems.append(f"{found.users} users, the manifest has {manifest['users']}")
     if not manifest["complete"]:
@@ -174,64 +164,53 @@ def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
     return found
 
 
-def _read_lines(path: Path, runs: list[array[int]] | None) -> int:
-    """Count the lines of a file, each a JSON object; collect users' ids in sorted runs."""
-    count, ids = 0, array("q")
+def _verify_file(path: Path, entry: dict[str, Any], ids: Ids, found: Verified) -> None:
+    found.files += 1
+    try:
+        facts = describe_file(path) or {}
+        facts["records"] = _read_lines(path, ids if entry["kind"] == "users" else None)
+    except (OutputError, OSError, EOFError, zlib.error, msgspec.DecodeError, RecursionError) as exc:
+        found.problems.append(f"{entry['path']}: {exc}")
+        return
+    found.bytes += facts["bytes"]
+    for name in ("bytes", "sha256", "records"):
+        if facts[name] != entry[name]:
+            found.problems.append(f"{entry['path']}: {name} {facts[name]}, the manifest has {entry[name]}")
+    if entry["kind"] == "users":
+        found.users += facts["records"]
+
+
+def _read_lines(path: Path, ids: Ids | None) -> int:
+    """Count the lines of a file, each a JSON object, and its users' ids."""
+    count = 0
     with open_plain(path) as file:
         for line in file:
             count += 1
             if not line.endswith(b"\n"):
                 raise EOFError("the last line has no end")
-            if runs is None:
+            if ids is None:
                 msgspec.json.decode(line, type=dict)
-                continue
-            ids.append(_line.decode(line).id)
-            if len(ids) == _SORTED_RUN:
-                runs.append(array("q", sorted(ids)))
-                ids = array("q")
-    if runs is not None:
-        runs.append(array("q", sorted(ids)))
+            else:
+                ids.add(_line.decode(line).id)
     return count
 
 
-def _first_twice(runs: list[array[int]]) -> int | None:
-    return next((lower for lower, upper in pairwise(merge(*runs)) if lower == upper), None)
+def count_superseded(paths: Iterable[Path], *, stop: Callable[[], bool]) -> int | None:
+    """Count the lines of users' files that another line of the same id follows; None if `stop` said so meanwhile.
 
-
-def open_plain(path: Path) -> BinaryIO:
-    """Open an output file for reading its lines, whatever its compression."""
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path, "rb"), _CHUNK)
-    if path.suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError as exc:
-            raise UsageError("to read zstd needs one more package", hint="pip install 'zexport[zstd]'") from exc
-        return io.BufferedReader(_ZstdReader(path, zstandard), _CHUNK)
-    return path.open("rb")
-
-
-class _ZstdReader(io.RawIOBase):
-    """Reads the frames of a zstd file; damage is an OSError, as with gzip."""
-
-    def __init__(self, path: Path, zstandard: Any) -> None:
-        self._error = zstandard.ZstdError
-        self._stream = zstandard.ZstdDecompressor().stream_reader(
-            path.open("rb"), read_across_frames=True, closefd=True
-        )
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            return int(self._stream.readinto(buffer))
-        except self._error as exc:
-            raise OSError(f"no zstd frame ({exc})") from exc
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    :raises OutputError: if a file can't be read.
+    """
+    try:
+        with Ids() as ids:
+            for path in paths:
+                with open_plain(path) as file:
+                    for line in file:
+                        ids.add(id_of(line))
+                if stop():
+                    return None
+            return sum(1 for _ in ids.twice())
+    except (OSError, EOFError) as exc:
+        raise OutputError(f"the output can't be read back ({exc})") from exc
 
 
 def first_user(path: Path) -> bytes:

@@ -43,6 +43,7 @@ class Meter:
         self._written = 0
         self._recent: deque[tuple[float, int]] = deque([(self._started, 0)])
         self.roles = {role: RoleMeter() for role in roles}
+        self.closing = ""  # what the closing sweep is doing; nothing before it
 
     @property
     def written(self) -> int:
@@ -81,6 +82,7 @@ class Meter:
             requests_per_minute=pace.recent,
             allowed_per_minute=pace.rate,
             in_flight=pace.in_flight,
+            closing=self.closing,
             waiting=pace.waiting,
             why=pace.why,
             eta=(expected - users) / rate if expected is not None and rate else None,

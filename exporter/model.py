@@ -128,6 +128,14 @@ class Page:
     beyond: bool = False
 
 
+class Increment(NamedTuple):
+    """One page of the incremental export; `end`: it holds everything up to a minute ago."""
+
+    lines: list[bytes]
+    cursor: str | None
+    end: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A claim: every user of its range up to here is in the output, and none after.

@@ -109,7 +109,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     except ValueError:
         try:
             then = parsedate_to_datetime(value)
-            seconds = (_aware(then) - _server_time(headers, now)).total_seconds()
+            seconds = (_aware(then) - (server_time(headers) or now)).total_seconds()
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     if not seconds > 0:  # zero, negative, NaN: it means nothing
@@ -125,11 +125,12 @@ def _hold_time(headers: Mapping[str, str], now: datetime) -> float:
     return min(asked, MAX_HOLD)
 
 
-def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
+def server_time(headers: Mapping[str, str]) -> datetime | None:
+    """Read the Date header; None if there is none that can be read."""
     try:
         return _aware(parsedate_to_datetime(headers["Date"]))
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
-        return now
+        return None
 
 
 def _aware(time: datetime) -> datetime:

@@ -16,20 +16,22 @@ import msgspec
 from exporter import itemcursors, mend
 from exporter.errors import NotAPage
 from exporter.itemcursors import Meta
-from exporter.model import OFFSET_LIMIT, Page, Pagination, Query, Role, Sideload
+from exporter.model import OFFSET_LIMIT, Increment, Page, Pagination, Query, Role, Sideload
 
 _Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # ids are int64: so are cursors and the ledger
 
 
 class _Head(msgspec.Struct, gc=False):
     id: _Id
-    role: msgspec.Raw | None = None
+    role: msgspec.Raw = msgspec.Raw()
 
 
 class _Body(msgspec.Struct):
     users: list[msgspec.Raw]
     meta: Meta | None = None
     next_page: str | msgspec.UnsetType | None = msgspec.UNSET
+    after_cursor: str | None = None
+    end_of_stream: bool | None = None
     organizations: list[msgspec.Raw] | None = None
     roles: list[msgspec.Raw] | None = None
     groups: list[msgspec.Raw] | None = None
@@ -50,14 +52,15 @@ _record = msgspec.json.Decoder(_Record)
 
 
 def parameters(
-    query: Query, role: Role, *, after: str | None = None, before: str | None = None
+    query: Query, *roles: Role, after: str | None = None, before: str | None = None
 ) -> list[tuple[str, str]]:
     """Write one request's parameters.
 
+    :param roles: whom to ask for, together.
     :param after: the cursor behind which the page starts; with offset pagination the page's number.
     :param before: the cursor before which the page ends; not with `after`, nor with offset.
     """
-    params = [("role[]", role.value)]
+    params = [("role[]", role.value) for role in roles]
     if query.permission_set is not None:
         params.append(("permission_set", str(query.permission_set)))
     if query.external_id is not None:
@@ -80,14 +83,14 @@ def parameters(
     return params
 
 
-def read_page(body: bytes, query: Query, role: Role, *, after: str | None = None) -> Page:
-    """Read a response to `parameters(query, role, after=after)`.
+def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None) -> Page:
+    """Read a response to `parameters(query, *roles, after=after)`.
 
     :raises NotAPage: if it is anything but a page of users that can be built upon.
     """
     sent = body
     body, parsed, raws = _parse(body)
-    ids, strays = _heads_of(raws, role)
+    ids, strays = _heads_of(raws, roles)
     meta = parsed.meta if query.pagination is Pagination.CURSOR else None
     cursors, raws = itemcursors.take(ids, raws, meta) if meta else (None, raws)
     lines = _lines(raws, body)
@@ -131,21 +134,32 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
     return body, parsed, raws
 
 
-def _heads_of(raws: list[bytes], role: Role) -> tuple[list[int], int]:
-    """Return the users' ids, and how many bear another role.
+def read_increment(body: bytes) -> Increment:
+    """Read a page of the incremental export.
+
+    :raises NotAPage: if it is none.
+    """
+    body, parsed, raws = _parse(body)
+    if parsed.end_of_stream is None:
+        raise NotAPage("the response has no end_of_stream: it is no page of the incremental export")
+    return Increment(_lines(raws, body), parsed.after_cursor, parsed.end_of_stream)
+
+
+def _heads_of(raws: list[bytes], roles: tuple[Role, ...]) -> tuple[list[int], int]:
+    """Return the users' ids, and how many bear a role that was not asked for.
 
     Where they look as they always do, a look at the bytes tells; a parser that skips all the rest takes twice the time.
     """
-    value = b'"%b"' % role.encode()
-    member = b'"role":' + value
+    values = [b'"%b"' % role.encode() for role in roles]
     found = list(map(_ID.match, raws))
-    if None not in found and [member in raw for raw in raws].count(False) == 0:
+    member = b'"role":' + values[0]
+    if None not in found and len(values) == 1 and [member in raw for raw in raws].count(False) == 0:
         return [int(match[1]) for match in found if match], 0
     try:
         heads = [_head.decode(raw) for raw in raws]
     except (msgspec.DecodeError, RecursionError) as exc:
         raise NotAPage(f"the response is no page of users ({exc})") from exc
-    return [head.id for head in heads], sum([bytes(head.role or b"") != value for head in heads])
+    return [head.id for head in heads], sum([bytes(head.role) not in values for head in heads])
 
 
 def _lines(raws: list[bytes], body: bytes) -> list[bytes]:

@@ -89,6 +89,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--max-duration", metavar="S", type=_positive, help="stop after so many seconds, resumable, exit 8"
     )
     run.add_argument("--compress", choices=list(map(str, Compression)), help="for a folder (default none)")
+    run.add_argument(
+        "--no-sweep",
+        dest="sweep",
+        action="store_false",
+        help="don't look for users who changed meanwhile: for an account known to be quiet",
+    )
     run.add_argument("--restart", action="store_true", help="forget what is there and begin anew")
     run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from exporter.cli.clean import clean
 from exporter.cli.figures import counted, duration, fraction, percent
 from exporter.cli.terminal import View, eta_text, figures, headline, hold_text, retry_text
 from exporter.events import Event, Finished, Progress, Retrying, RoleProgress, Started
@@ -109,7 +110,7 @@ def draw(headline: str, progress: Progress, width: int, *, note: str = "", over:
     if not over:
         hold = hold_text(progress)
         lines.append(Text(MARGIN + _fitting([*figures(progress), duration(progress.seconds)], width - len(MARGIN))))
-        lines.append(Text(MARGIN + (hold or note), "yellow" if hold else "dim"))
+        lines.append(Text(MARGIN + (hold or note or clean(progress.closing)), "yellow" if hold else "dim"))
         # The cursor rests below: an echoed ^C, or the prompt after a kill, finds a line of its own.
         lines.append(Text())
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

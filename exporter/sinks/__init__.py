@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from exporter.changes import Written
 from exporter.intents import Intent, Write
-from exporter.model import Sideload
+from exporter.model import Role, Sideload
 from exporter.ranges import Batch
 
 Sideloads = dict[Sideload, list[tuple[str, bytes]]]
@@ -55,6 +56,12 @@ class Sink(Protocol):
 
     def finish(self) -> list[Intent]:
         """Return what a complete output needs at its very end."""
+
+    def file_of(self, role: Role) -> str:
+        """Name the file that a role's users go to."""
+
+    async def written(self, ids: Iterable[int]) -> dict[int, list[Written]] | None:
+        """Look up the lines of some users, file by file in order; None if the output can't be looked at again."""
 
     def publish(self) -> None:
         """Give a complete, synced output its final names."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from exporter.changes import Written
 from exporter.destination import STDOUT
 from exporter.intents import Intent, Write
+from exporter.model import Role
 from exporter.ranges import Batch
 from exporter.sinks import Sideloads
 from exporter.sinks.plan import plan_lines
@@ -52,6 +54,14 @@ class DeliverySink:
     def finish(self) -> list[Intent]:
         """Return nothing: a stream needs no end."""
         return []
+
+    def file_of(self, role: Role) -> str:
+        """Name what all users go to."""
+        return STDOUT
+
+    async def written(self, ids: Iterable[int]) -> dict[int, list[Written]] | None:
+        """Return None: what was handed over can't be looked at again."""
+        return None
 
     def publish(self) -> None:
         """Leave it: a stream has no name."""

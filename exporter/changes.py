@@ -1,0 +1,116 @@
+"""Users who changed while an export ran: read out of a page, and kept aside until it is known what was written of them.
+
+The lines wait in a temporary database of SQLite's, on disk: an account can change a million users at a time (P6). What
+stays in memory is a few bytes for each.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from exporter.errors import NotAPage, OutputError
+from exporter.fast import crc32
+from exporter.model import Role
+
+CHUNK = 500
+"""Users handed on at a time: under a megabyte."""
+
+
+class Change(NamedTuple):
+    """One user as he is now, with the times of his creation and last change: unix seconds, by the server's clock."""
+
+    id: int
+    role: Role
+    created: float
+    updated: float
+    line: bytes
+
+
+class _Head(msgspec.Struct):
+    id: int
+    role: str = ""
+    created_at: Any = None
+    updated_at: Any = None
+    active: bool | None = None
+    custom_role_id: Any = None
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def read_changes(lines: Iterable[bytes], roles: Iterable[Role], permission_set: int | None = None) -> list[Change]:
+    """Read users, but for those who are deleted or not selected.
+
+    :raises NotAPage: if one can't be read, or does not say when he was changed.
+    """
+    wanted = {role.value: role for role in roles}
+    changes = []
+    for line in lines:
+        try:
+            head = _head.decode(line)
+            created, updated = (_seconds(time) for time in (head.created_at, head.updated_at))
+        except (msgspec.DecodeError, ValueError, TypeError) as exc:
+            raise NotAPage(f"a user does not say when he was changed ({exc})") from exc
+        selected = permission_set is None or head.custom_role_id == permission_set
+        if head.role in wanted and head.active is not False and selected:
+            changes.append(Change(head.id, wanted[head.role], created, updated, line))
+    return changes
+
+
+def _seconds(time: Any) -> float:
+    return datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()
+
+
+class Candidates:
+    """Changed users, each once and as he was seen last, waiting on disk."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)  # without a name: a file that nobody else can open
+        self._db.execute("CREATE TABLE candidate (id INTEGER PRIMARY KEY, role, created, updated, line)")
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Take users in; of two states of one user the newer stays.
+
+        :raises OutputError: if the disk refuses.
+        """
+        rows = [(change.id, change.role.value, change.created, change.updated, change.line) for change in changes]
+        try:
+            self._db.executemany(
+                "INSERT INTO candidate VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET role=excluded.role, "
+                "updated=excluded.updated, line=excluded.line WHERE excluded.updated >= updated",
+                rows,
+            )
+        except sqlite3.Error as exc:
+            raise OutputError(f"what changed can't be kept aside ({exc})") from exc
+
+    def ids(self) -> list[int]:
+        """Return whose state is known, in order."""
+        return [user_id for (user_id,) in self._db.execute("SELECT id FROM candidate ORDER BY id")]
+
+    def chunks(self) -> Iterator[list[Change]]:
+        """Yield all of them in order of id, a few at a time."""
+        rows = self._db.execute("SELECT id, role, created, updated, line FROM candidate ORDER BY id")
+        while chunk := rows.fetchmany(CHUNK):
+            yield [Change(user_id, Role(role), *rest) for user_id, role, *rest in chunk]
+
+    def close(self) -> None:
+        """Forget them all."""
+        self._db.close()
+
+
+class Written(NamedTuple):
+    """One line that the output holds of a user: in which file, the role it says he has, and its CRC-32."""
+
+    file: str
+    role: str
+    crc: int
+
+    @classmethod
+    def read(cls, file: str, line: bytes) -> Written:
+        """Read what a line is remembered by."""
+        return cls(file, _head.decode(line).role, crc32(line))
