@@ -14,7 +14,7 @@ Theory of operation.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Protocol
 
 import anyio
@@ -72,6 +72,8 @@ class Asking:
         self._streams = _streams(ledger, query, most)
         self._next = 1 + max(walk.number for stream in self._streams.values() for walk in stream.walks)
         self._misses = 0
+        # An earlier run may have cut a stream into more ranges than are wanted now.
+        self._turns = {role: anyio.Semaphore(most) if most else nullcontext() for role in query.roles}
         self.trust = Trust()
 
     async def run(self, send: MemoryObjectSendStream[Batch]) -> None:
@@ -100,17 +102,20 @@ class Asking:
             self._meter.roles[role].expected = expected
 
     async def _walk(self, walk: Walk, send: MemoryObjectSendStream[Batch]) -> None:
+        async with send, self._turns[walk.role]:
+            await self._walk_on(walk, send)
+
+    async def _walk_on(self, walk: Walk, send: MemoryObjectSendStream[Batch]) -> None:
         meter = self._meter.roles[walk.role]
         meter.ranges += 1
         try:
-            async with send:
-                while not walk.position.finished:
-                    page = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
-                    if isinstance(page, CursorRefused):
-                        self._refused(walk, page)
-                        continue
-                    self._look(walk.role, page)
-                    await _hand_over(accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust)), send)
+            while not walk.position.finished:
+                page = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
+                if isinstance(page, CursorRefused):
+                    self._refused(walk, page)
+                    continue
+                self._look(walk.role, page)
+                await _hand_over(accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust)), send)
         finally:
             meter.ranges -= 1
 
@@ -118,7 +123,8 @@ class Asking:
         """Cut ranges, as long as there are permits to spare."""
         while any(stream.at_work for stream in self._streams.values()):
             permit = await self._pages.spare()
-            slow_writer = send.statistics().tasks_waiting_send
+            buffer = send.statistics()
+            slow_writer = buffer.current_buffer_used > 1 or buffer.tasks_waiting_send
             aim = choose(self._streams.values()) if self.trust and not slow_writer else None
             if aim is None:
                 self._pages.give_back(permit)

@@ -111,6 +111,7 @@ class Finished:
     :param missing: what is known to be missing from a finished export, `""` if nothing is.
     :param stopped: why it ended before that, `""` if it did not.
     :param users: users written by all runs; `written` those by this one.
+    :param added: of the users, those whom the closing sweep found missing; `renewed` those whose state it made new.
     :param requests: requests sent by all runs, `retries` of them a second time.
     :param resumes: how many runs went on where another ended.
     :param bytes: size of the output on disk, or sent to stdout.
@@ -125,6 +126,8 @@ class Finished:
     stopped: str
     users: int
     written: int
+    added: int
+    renewed: int
     bytes: int
     seconds: float
     requests: int

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import orjson
 
-from exporter import manifest, store
+from exporter import manifest, outcome, store
 from exporter.account import Account
 from exporter.asking import Asking
 from exporter.client import PATIENCE, Client, open_client
@@ -21,13 +21,13 @@ from exporter.errors import LedgerError, OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
 from exporter.ledger import Ledger
 from exporter.meter import Meter
-from exporter.model import Pagination, Query, Role, Sideload
+from exporter.model import Pagination, Query
 from exporter.pace import Pace
 from exporter.sinks import Sink
 from exporter.sinks.files import FileSink
 from exporter.sinks.stdout import StdoutSink
 from exporter.sweep import LAG, Sweep
-from exporter.version import VERSION
+from exporter.verdict import MAX_HOLD
 
 REPORT_EVERY = 1.0
 """Seconds between notes of a run's figures in the ledger, for `status`."""
@@ -145,14 +145,16 @@ class Export:
         return self._destination.manifest is None or self._destination.manifest.exists()
 
     async def _run(self, ledger: Ledger) -> Finished:
-        run = ledger.start_run(_now())
+        run = ledger.start_run(outcome.now())
         recovered = ledger.recover(self._sink.whole_units)
         with closing(self._sink):
             self._sink.open(recovered.sizes)
             ledger.adopt(recovered)
-            meter = self._meter(ledger)
+            meter = outcome.meter_of(ledger, self._query.roles)
             self._observe(Started(self._account.origin, self._destination.text, run, ledger.totals().users))
             pace = Pace(self._options.rate, self._options.share)
+            if run > 1:
+                pace.resume(*_pace_left(ledger))
             async with open_client(
                 self._account, pace, patience=self._options.patience, observer=self._observe
             ) as client:
@@ -179,14 +181,14 @@ class Export:
                         reporter.save("error")
                     raise
                 reporter.save("")  # the manifest counts this run's requests too
-                facts = self._facts(ledger)
+                facts = outcome.facts(ledger, self._account, self._destination, self._query, unswept=self._unswept())
                 if finished and await anyio.to_thread.run_sync(self._seal, facts):
                     ledger.note("users", str(facts["users"]))
-                    ledger.note("complete", _now())
+                    ledger.note("complete", outcome.now())
                     reporter.save("complete")
                 else:
                     reporter.save(self._stopped or self._engine.stopped)
-            return self._outcome(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
+            return self._tell(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
 
     def _sweep(self, client: Client, ledger: Ledger, meter: Meter) -> Sweep | None:
         """Make the closing sweep; None where it is not wanted, or there is nothing that could have slipped through."""
@@ -195,107 +197,21 @@ class Export:
             return None
         return Sweep(client, query, ledger, self._sink, meter, observer=self._observe, lag=self._options.lag)
 
-    def _meter(self, ledger: Ledger) -> Meter:
-        """Make a meter that stands where the ledger does."""
-        meter = Meter(self._query.roles)
-        expected = ledger.expected()
-        for each in ledger.ranges():
-            meter.roles[each.role].users += each.position.users
-            meter.roles[each.role].unfinished += not each.position.finished
-            meter.roles[each.role].expected = expected[each.role]
-        return meter
-
-    def _facts(self, ledger: Ledger) -> dict[str, Any]:
-        """Gather the manifest, all but what is read back from the files."""
-        totals = ledger.totals()
-        about, counts, roles = ledger.about(), ledger.files(), _users(ledger)
-        return {
-            "complete": "missing" not in about,
-            "account": self._account.origin,
-            "query": self._query.describe(),
-            "users": sum(roles.values()),
-            "lines": totals.users,
-            "superseded": totals.users - sum(roles.values()),
-            "roles": roles,
-            "files": [
-                {
-                    "path": name,
-                    "kind": content.value if isinstance(content, Sideload) else "users",
-                    "role": content.value if isinstance(content, Role) else None,
-                    "users": 0 if isinstance(content, Sideload) else counts.get(name, (0, 0))[1],
-                    "records": counts.get(name, (0, 0))[1],
-                    "bytes": counts.get(name, (0, 0))[0],
-                    "sha256": None,
-                }
-                for name, content in self._destination.files(self._query).items()
-            ],
-            "requests": totals.requests,
-            "retries": totals.retries,
-            "resumes": totals.runs - 1,
-            "sweep": orjson.loads(about["sweep"]) if "sweep" in about else {"ran": False, "why": self._unswept()},
-            "warnings": ledger.warnings(),
-            "started_at": totals.started_at,
-            "finished_at": _now(),
-            "zexport": VERSION,
-        }
-
     def _unswept(self) -> str:
         return "not asked for" if not self._options.sweep else "not for this query"
 
     def _seal(self, facts: dict[str, Any]) -> bool:
-        """Read the files back, and write the manifest; False if a stop came before that: the next run does it.
+        return outcome.seal(self._destination, facts, stop=lambda: bool(self._stopped))
 
-        In a thread: it reads all that was written.
-        """
-        if self._destination.manifest is None:
-            return True
-        for entry in facts["files"]:
-            if not self._destination.stdout:
-                path = self._destination.folder / entry["path"]
-                described = manifest.describe_file(path, stop=lambda: bool(self._stopped))
-                if described is None:
-                    return False
-                entry.update(described)
-        if not self._destination.stdout:
-            users = [entry for entry in facts["files"] if entry["kind"] == "users"]
-            facts["lines"] = sum(entry["records"] for entry in users)
-            if facts["sweep"].get("candidates", 1):  # else nobody can have come twice
-                paths = [self._destination.folder / entry["path"] for entry in users]
-                superseded = manifest.count_superseded(paths, stop=lambda: bool(self._stopped))
-                if superseded is None:
-                    return False
-                facts["superseded"] = superseded
-            facts["users"] = facts["lines"] - facts["superseded"]
-        manifest.write(self._destination.manifest, facts)
-        return True
+    def _tell(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
+        finished = outcome.finished(ledger, self._destination, self._query, seconds, written, stopped)
+        self._observe(finished)
+        return finished
 
     def _already(self, ledger: Ledger) -> Finished:
         totals = ledger.totals()
         self._observe(Started(self._account.origin, self._destination.text, totals.runs, totals.users))
-        return self._outcome(ledger, 0.0, 0, "")
-
-    def _outcome(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
-        totals = ledger.totals()
-        about = ledger.about()
-        names = self._destination.files(self._query)
-        folder, users = self._destination.folder, _users(ledger)
-        finished = Finished(
-            complete="complete" in about and "missing" not in about,
-            missing=about.get("missing", "") if "complete" in about else "",
-            stopped="" if "complete" in about else stopped,
-            users=int(about.get("users", sum(_users(ledger).values()))),
-            written=written,
-            bytes=sum(size for size, _ in ledger.files().values()),
-            seconds=seconds,
-            requests=totals.requests,
-            retries=totals.retries,
-            resumes=totals.runs - 1,
-            roles=tuple(replace(each, users=users[each.role]) for each in self._meter(ledger).role_progress()),
-            files=tuple(str(folder / name) for name in names if not self._destination.stdout),
-            warnings=tuple(ledger.warnings()),
-        )
-        self._observe(finished)
-        return finished
+        return self._tell(ledger, 0.0, 0, "")
 
 
 class _Reporter:
@@ -305,6 +221,7 @@ class _Reporter:
         self._ledger, self._run, self._meter = ledger, run, meter
         self._client, self._pace, self._observe = client, pace, observer
         self._saved = 0.0
+        self._paced = ""
 
     def report(self) -> None:
         statistics = self._client.statistics()
@@ -315,6 +232,11 @@ class _Reporter:
 
     def save(self, ended: str) -> None:
         statistics = self._client.statistics()
+        pace = self._pace.statistics()
+        paced = orjson.dumps([pace.limit, round(time.time() + pace.waiting) if pace.waiting else 0]).decode()
+        if paced != self._paced:  # for the next run: a loop of crashes and restarts must not be a burst
+            self._ledger.note("pace", paced)
+            self._paced = paced
         self._ledger.update_run(
             self._run,
             seconds=self._meter.seconds,
@@ -325,11 +247,8 @@ class _Reporter:
         )
 
 
-def _users(ledger: Ledger) -> dict[str, int]:
-    """Return how many users of each role there are: lines, less those that a newer one follows."""
-    superseded = orjson.loads(ledger.about().get("sweep", "{}")).get("superseded", {})
-    return {role.value: lines - superseded.get(role, 0) for role, lines in ledger.totals().roles.items()}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _pace_left(ledger: Ledger) -> tuple[int | None, float]:
+    """Return the account's limit and the seconds of a hold that an earlier run has left."""
+    limit, held_until = orjson.loads(ledger.about().get("pace", "[null, 0]"))
+    # By the wall clock, the only one that outlives a process; if that has jumped, no hold is longer than any can be.
+    return limit, min(max(held_until - time.time(), 0.0), MAX_HOLD)

@@ -144,8 +144,7 @@ def recover(
     Rules: 1. In each file, units count up to the first that is not whole; nothing behind it does. 2. A users' write
     counts only if every write before it in its intent is whole. 3. A range makes no move that starts elsewhere than
     where it stands, and none behind one of which it did not get to the end. 4. A range is there once a user of its
-    first batch is. The range it was cut off can't have come to its end without it: they write to the same file, and the
-    first batch goes first.
+    first batch is. Without him, the range it was cut off does not go on either: it would end where nobody takes over.
     """
     found = Recovered(dict(sizes))
     stands = dict(users)
@@ -175,4 +174,5 @@ def recover(
             stands |= {number: position.users for number, position in settled.items()}
         if not intact:
             stuck.update(move.range for move in intent.moves)
+            stuck.update(move.split.of for move in intent.moves if move.split and move.range not in found.splits)
     return found

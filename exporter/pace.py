@@ -96,7 +96,20 @@ class Pace:
         self._sent: deque[float] = deque()
         self._rate = rate or SLOW_START * share
         self._limiter = AsyncLimiter(1)
+        self._warm = False  # another run has sent requests a moment ago
         self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
+
+    def resume(self, limit: int | None, held: float) -> None:
+        """Go on where another run left off a moment ago: no permit is ready, and its hold lasts.
+
+        :param limit: the account's limit, as far as that run knew it.
+        :param held: seconds that its hold still lasts.
+        """
+        self._warm = True
+        if limit is not None:
+            self._limit = limit
+            self._rate = self._given or limit * self._share
+        self.hold(held, "rate limit")
 
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"
@@ -174,7 +187,7 @@ class Pace:
             size = 1 + LATENESS * self._rate / MINUTE
             self._limiter = AsyncLimiter(size, size * MINUTE / self._rate)
             # The new bucket starts full: else each change of rate and each hold would give permits away.
-            await self._limiter.acquire(size if self._sent else size - 1)
+            await self._limiter.acquire(size if self._sent or self._warm else size - 1)
         await self._limiter.acquire()
 
     def learn(self, permit: Permit, quota: Quota, *, failed: bool = False) -> None:

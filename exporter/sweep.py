@@ -178,19 +178,29 @@ class Sweep:
     async def _by_increment(self, since: float, over: float, why: str) -> None:
         self.report.by, self.report.passes = f"incremental export (sort=-updated_at: {why})", 0
         cursor: str | None = None
-        due = over
+        seen_by = over + self._lag + 1  # what changed before the ranges had ended can be seen from then on
         while not self._is_over():
-            await self._wait_until(due + self._lag + 1)
+            self._meter.closing = "looking for changes by the incremental export"
+            asked = self._pages.server_now()
             with _kept_aside() as candidates:
-                end = False
-                while not end:
-                    came = await self._pages.increment(int(since), cursor)
-                    if not came.end and came.cursor in (None, cursor):
-                        raise ContractError(f"the incremental export does not get ahead: cursor {cursor}")
-                    candidates.add(self._read(came.lines))
-                    cursor, end = came.cursor or cursor, came.end
-                due = self._pages.server_now()
+                cursor = await self._fill_by_increment(candidates, since, cursor)
                 await self._take(candidates, over)
+            if asked < seen_by:  # the first pass shows early whether the account allows it at all
+                self.report.closed = False
+                await self._wait_until(seen_by)
+            elif not self.report.closed:
+                await self._wait_until(self._pages.server_now() + self._lag + 1)
+
+    async def _fill_by_increment(self, candidates: Candidates, since: float, cursor: str | None) -> str | None:
+        """Collect everybody who changed since a time, or behind a cursor; return where it goes on."""
+        while True:
+            came = await self._pages.increment(int(since), cursor)
+            if not came.end and came.cursor in (None, cursor):
+                raise ContractError(f"the incremental export does not get ahead: cursor {cursor}")
+            candidates.add(self._read(came.lines))
+            cursor = came.cursor or cursor
+            if came.end:
+                return cursor
 
     async def _wait_until(self, time: float) -> None:
         seconds = max(time - self._pages.server_now(), 0.0)

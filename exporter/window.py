@@ -6,8 +6,9 @@ Rules:
    the first sign of trouble, by one a round trip from then on.
 2. A failure (5xx, a timeout, a lost connection) ends the quick growth. A second one within two round trips takes three
    tenths, once a round trip: an outage fails all that is in flight, while one request in a hundred fails everywhere.
-3. An answer that took twice as long as the quickest of late means a queue before the server: a tenth less, once a round
-   trip. Growing then would only make the queue longer. "Of late" is one to two minutes, so that a server that has
+3. Answers that take twice as long as they did mean a queue before the server: a tenth less, once a round trip. Growing
+   then would only make the queue longer. What counts is a mean over the last answers, since single ones differ by more
+   than that for no reason; and it is held against the least it was in the last minute or two, so that a server that has
    become slow for good is taken as it is in the end.
 """
 
@@ -18,11 +19,13 @@ START = 16
 MOST = 400
 """Requests: what 2,500 a minute at nearly 10 s need. More sockets than that help nobody."""
 SLOW = 2.0
-"""How many times as long as the quickest an answer takes if there is a queue."""
+"""How many times as long as usual answers take if there is a queue."""
+MEAN_OF = 16
+"""Answers that the mean is over, about: as many as are in flight at the start."""
 NOISE = 0.1
 """Seconds by which answers differ for no reason: without them, a server on the same machine would look slow."""
 OF_LATE = 60.0
-"""Seconds after which the quickest answer begins to be forgotten."""
+"""Seconds after which the least mean begins to be forgotten."""
 
 
 class Window:
@@ -33,7 +36,8 @@ class Window:
         self._growing = True
         self._shrunk = float("-inf")
         self._since_failure = float("inf")  # answers
-        self._quickest = self._before = float("inf")
+        self._mean = 0.0
+        self._least = self._before = float("inf")
         self._since = float("-inf")
 
     def __repr__(self) -> str:
@@ -50,11 +54,12 @@ class Window:
         :param wanted: whether the window was what stopped another request meanwhile.
         """
         latency = now - sent
+        self._mean += (latency - self._mean) / MEAN_OF if self._mean else latency
         self._since_failure += 1
         if now >= self._since + OF_LATE:
-            self._since, self._before, self._quickest = now, self._quickest, float("inf")
-        self._quickest = min(self._quickest, latency)
-        if latency > SLOW * min(self._quickest, self._before) + NOISE:
+            self._since, self._before, self._least = now, self._least, float("inf")
+        self._least = min(self._least, self._mean)
+        if self._mean > SLOW * min(self._least, self._before) + NOISE:
             self._shrink(sent, now, 0.9)
         elif wanted:
             self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), MOST)

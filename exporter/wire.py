@@ -92,7 +92,10 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
     body, parsed, raws = _parse(body)
     ids, strays = _heads_of(raws, roles)
     meta = parsed.meta if query.pagination is Pagination.CURSOR else None
-    cursors, raws = itemcursors.take(ids, raws, meta) if meta else (None, raws)
+    try:
+        cursors, raws = itemcursors.take(ids, raws, meta) if meta else (None, raws)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise NotAPage(f"the item cursors can't be cut out ({exc})") from exc
     lines = _lines(raws, body)
     forward, more, beyond = _onward(parsed, query, after)
     return Page(

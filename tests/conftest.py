@@ -32,6 +32,7 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             "store.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove"},
             "export.py": {"_prepare"},
             "ledger.py": set(vars(Ledger)),
+            "changes.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
             "sandbox_process.py": {"__init__", "stats", "close"},
             "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close", "_sync_folder"},
         }.items():

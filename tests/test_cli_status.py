@@ -10,7 +10,7 @@ from tests.zexport_process import FAST, start, wait_for_users, zexport
 
 def test_status_tells_a_running_export_from_a_killed_one_and_from_one_that_was_stopped(tmp_path: Path) -> None:
     with SandboxProcess("--users", "9000", "--latency", "50ms", *FAST) as sandbox:
-        with start("run", sandbox.url, "-o", tmp_path, "--progress", "json") as process:
+        with start("run", sandbox.url, "-o", tmp_path, "--ranges", "off", "--progress", "json") as process:
             wait_for_users(process, 500)
             running = zexport("status", tmp_path)
             process.kill()
@@ -26,8 +26,9 @@ def test_status_tells_a_running_export_from_a_killed_one_and_from_one_that_was_s
 
 
 def test_status_counts_lines_that_are_written_and_not_yet_settled(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "9000", "--latency", "20ms", *FAST) as sandbox:
-        with start("run", sandbox.url, "-o", tmp_path / "u.ndjson", "--progress", "json") as process:
+    with SandboxProcess("--users", "9000", "--latency", "300ms", *FAST) as sandbox:
+        command = ("run", sandbox.url, "-o", tmp_path / "u.ndjson", "--rate", "1200", "--progress", "json")
+        with start(*command) as process:
             wait_for_users(process, 500)
             process.kill()
         lines = (tmp_path / "u.ndjson.partial").read_bytes().count(b"\n")

@@ -21,12 +21,13 @@ TEXTS = [*SOURCES, *ROOT.glob("*.md"), *ROOT.glob("*.txt"), *ROOT.glob("benchmar
 TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
 
 LAYERS = (
-    {"version", "errors", "model"},
-    {"cursor", "mend", "account", "retry", "events", "destination"},
-    {"wire", "verdict", "ranges"},
-    {"pace", "intents", "meter"},
+    {"version", "errors", "model", "fast"},
+    {"changes", "distinct", "cursor", "mend", "account", "retry", "events", "destination"},
+    {"itemcursors", "body", "verdict", "ranges", "window", "schema"},
+    {"wire", "streams", "pace", "intents", "meter"},
     {"client", "ledger", "sinks", "manifest"},
-    {"store", "engine"},
+    {"store", "asking", "sweep", "outcome"},
+    {"engine"},
     {"export"},
     {"library"},
     {"cli"},

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exporter import intents, store
 from exporter.errors import LedgerError
 from exporter.intents import Intent, Write
-from exporter.ledger import Ledger
+from exporter.ledger import Ledger, Range
 from exporter.model import Position, Role, Sideload
 from exporter.ranges import Move
 from exporter.sinks.plan import plan_lines
@@ -193,7 +193,7 @@ def test_settled_positions_survive_and_intents_behind_them_go(path: Path) -> Non
         _note(ledger, story)
         ledger.settle({"users1": story.noted[0].writes[0].end})
     with store.open_ledger(path, {}, ROLES) as ledger:
-        assert [position.users for _, _, position in ledger.ranges()] == [3, 0]
+        assert [each.position.users for each in ledger.ranges()] == [3, 0]
         assert len(list(ledger.intents())) == 1
         assert ledger.files() == {"users1": (story.noted[0].writes[0].end, 3)}
 
@@ -227,7 +227,7 @@ def test_after_a_sync_that_failed_nothing_that_is_not_settled_is_believed(path: 
         assert ledger.unwritten(records) == records
     with store.open_ledger(path, {}, ROLES) as ledger:
         assert list(ledger.intents()) == []
-        assert [position.users for _, _, position in ledger.ranges()] == [3, 0]
+        assert [each.position.users for each in ledger.ranges()] == [3, 0]
 
 
 def test_a_ledger_of_another_export_is_refused_with_the_difference(path: Path) -> None:
@@ -268,4 +268,7 @@ def test_the_tables_explain_themselves(path: Path) -> None:
 
 def test_ranges_begin_at_the_start_of_their_stream(path: Path) -> None:
     with store.open_ledger(path, {}, ROLES) as ledger:
-        assert list(ledger.ranges()) == [(1, Role.END_USER, Position()), (2, Role.AGENT, Position())]
+        assert list(ledger.ranges()) == [
+            Range(1, Role.END_USER, Position(), None),
+            Range(2, Role.AGENT, Position(), None),
+        ]

@@ -68,11 +68,13 @@ async def test_a_limit_ends_an_export_that_can_go_on(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_export_goes_on_where_it_was(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "3000", "--latency", "20ms", *FAST) as sandbox:
+    options = exporter.Options(rate=1200)  # a page every 50 ms, by four ranges or so
+    with SandboxProcess("--users", "3000", "--latency", "200ms", *FAST) as sandbox:
         with anyio.CancelScope() as scope:
             await exporter.export_users(
                 sandbox.url,
                 tmp_path / "u.ndjson",
+                options=options,
                 observer=lambda event: scope.cancel() if isinstance(event, Progress) and event.users > 500 else None,
             )
         finished = await exporter.export_users(sandbox.url, tmp_path / "u.ndjson")

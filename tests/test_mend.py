@@ -86,9 +86,9 @@ def test_an_item_cursor_is_taken_out_of_a_user_and_nothing_else_is(
         for user, cursor in zip(users, cursors, strict=True)
     ]
     found = page_of(sent, cursors, style)
-    assert [item.cursor for item in found.items] == cursors
-    assert [ordered(json.loads(item.line)) for item in found.items] == [ordered(user) for user in users]
-    assert [item.line.count(b"\n") for item in found.items] == [1] * len(users)
+    assert found.cursors == cursors
+    assert [ordered(json.loads(line)) for line in found.lines] == [ordered(user) for user in users]
+    assert [line.count(b"\n") for line in found.lines] == [1] * len(users)
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
@@ -130,8 +130,8 @@ CURSOR = ["c1", "c2", "c3"]
 )
 def test_item_cursors_in_meta_are_found_as_a_list_or_by_id(name: str, listed: Any) -> None:
     found = page_of(USERS, CURSOR, **{name: listed})
-    assert [item.cursor for item in found.items] == CURSOR
-    assert [json.loads(item.line) for item in found.items] == USERS
+    assert found.cursors == CURSOR
+    assert [json.loads(line) for line in found.lines] == USERS
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_item_cursors_in_meta_are_found_as_a_list_or_by_id(name: str, listed: An
 )
 @pytest.mark.parametrize("name", ["item_cursors", "cursors"])
 def test_cursors_in_meta_that_do_not_fit_the_page_are_not_believed(name: str, listed: Any) -> None:
-    assert [item.cursor for item in page_of(USERS, CURSOR, **{name: listed}).items] == [None, None, None]
+    assert page_of(USERS, CURSOR, **{name: listed}).cursors is None
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
@@ -170,19 +170,55 @@ def test_cursors_in_users_that_do_not_fit_the_page_are_not_believed_and_stay(
 ) -> None:
     users = [put(user, path, cursor, lambda count: count) for user, cursor in zip(USERS, cursors, strict=True)]
     found = page_of(users, CURSOR)
-    assert [item.cursor for item in found.items] == [None, None, None]
-    assert [item.line for item in found.items] == [f"{dumped(user, 'compact')}\n".encode() for user in users]
+    assert found.cursors is None
+    assert found.lines == [f"{dumped(user, 'compact')}\n".encode() for user in users]
 
 
 @pytest.mark.parametrize("meta", [{"before_cursor": None}, {"after_cursor": None}, {"before_cursor": ""}])
 def test_without_cursors_of_the_page_none_in_a_user_is_believed(meta: dict[str, Any]) -> None:
-    (item,) = page_of([{"id": 1, "cursor": "c1"}], ["c1"], **meta).items
-    assert (item.cursor, item.line) == (None, b'{"id":1,"cursor":"c1"}\n')
+    found = page_of([{"id": 1, "cursor": "c1"}], ["c1"], **meta)
+    assert (found.cursors, found.lines) == (None, [b'{"id":1,"cursor":"c1"}\n'])
 
 
 def test_one_user_without_a_cursor_leaves_all_users_untouched() -> None:
     users: list[dict[str, Any]] = [{"id": 1, "cursor": "c1"}, {"id": 2}, {"id": 3, "cursor": "c3"}]
-    assert [json.loads(item.line) for item in page_of(users, CURSOR).items] == users
+    assert [json.loads(line) for line in page_of(users, CURSOR).lines] == users
+
+
+HUGE = [
+    b'"role":1e400',
+    b'"role":{"n":1e400}',
+    b'"cursor":-1e400',
+    b'"cursor":{"n":[1e400]}',
+    b'"meta":1e400',
+    b'"meta":{"n":1e400}',
+    b'"meta":{"cursor":1e400}',
+    b'"meta":{"page":[1e400]}',
+    b'"meta":{"page":{"cursor":1e400}}',
+    b'"n":"\\"cursor\\"","meta":{"page":{"cursor":"c1","n":1e400}},"cursor":1e400',
+]
+
+
+@pytest.mark.parametrize("own", HUGE)
+def test_a_number_beyond_a_double_in_a_user_is_no_reason_to_refuse_the_page(own: bytes) -> None:
+    users = [b'{"id":1,%b}' % own, b'{"id":2,"role":"agent","meta":{"cursor":"c2"}}']
+    found = read_page(
+        b'{"users":[%b],"meta":{"has_more":false,"after_cursor":"c2","before_cursor":"c1"}}' % b",".join(users),
+        Query(),
+        Role.AGENT,
+    )
+    assert (found.ids, found.lines, found.cursors) == ([1, 2], [user + b"\n" for user in users], None)
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
+def test_a_cursor_beside_a_number_beyond_a_double_is_taken_out_all_the_same(path: tuple[str, ...]) -> None:
+    member = b'"cursor":"c1"'
+    for name in reversed(path[:-1]):
+        member = b'"%b":{"n":1e400,%b}' % (name.encode(), member)
+    user = b'{"id":1,"n":[1e400],%b}' % member
+    body = b'{"users":[%b],"meta":{"has_more":false,"after_cursor":"c1","before_cursor":"c1"}}' % user
+    found = read_page(body, Query(), Role.AGENT)
+    assert (found.cursors, found.lines) == (["c1"], [user.replace(b',"cursor":"c1"', b"") + b"\n"])
 
 
 @given(JSON, st.booleans())
@@ -203,7 +239,7 @@ def test_mending_what_is_whole_changes_nothing(value: Any) -> None:
 @given(st.binary(max_size=60))
 def test_mending_twice_is_mending_once(body: bytes) -> None:
     once = mend.mend(b'"' + body.replace(b'"', b"") + b'"')
-    assert mend.is_utf8(once)
+    assert mend.are_utf8([once])
     assert mend.mend(once) == once
 
 
@@ -235,4 +271,5 @@ def test_a_string_without_end_costs_its_length_only(function: Callable[[bytes], 
     ("raw", "valid"), [(b"a", True), ("ü".encode(), True), (b"\xed\xa0\x80", False), (b"\xff", False)]
 )
 def test_utf8_is_strict(raw: bytes, valid: bool) -> None:
-    assert mend.is_utf8(raw) is valid
+    assert mend.are_utf8([raw]) is valid
+    assert mend.are_utf8([b"", raw, "ü".encode()]) is valid

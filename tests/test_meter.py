@@ -11,7 +11,7 @@ from exporter.meter import SPAN, Meter
 from exporter.model import Role
 from exporter.pace import PaceStatistics
 
-PACE = PaceStatistics(rate=190.0, limit=200, recent=180.0, waiting=4.0, why="rate limit")
+PACE = PaceStatistics(rate=190.0, limit=200, recent=180.0, in_flight=9, window=16, waiting=4.0, why="rate limit")
 ROLES = (Role.AGENT, Role.ADMIN)
 
 
@@ -30,6 +30,8 @@ class Metered:
     def __init__(self, roles: tuple[Role, ...] = ROLES) -> None:
         self.clock = Clock()
         self.meter = Meter(roles, self.clock)
+        for meter in self.meter.roles.values():
+            meter.unfinished = 1
 
     def after(self, seconds: float, users: int = 0, role: Role = Role.AGENT) -> Progress:
         self.clock.now += seconds
@@ -101,7 +103,7 @@ def test_an_estimate_below_what_is_written_is_raised_to_it() -> None:
 
 def test_a_finished_role_expects_what_it_has() -> None:
     metered = Metered()
-    metered.meter.roles[Role.ADMIN].finished = True
+    metered.meter.roles[Role.ADMIN].unfinished = 0
     metered.meter.roles[Role.AGENT].expected = 20
     metered.meter.add(Role.ADMIN, 3)
     assert metered.after(1, 10).expected == 23
@@ -110,15 +112,26 @@ def test_a_finished_role_expects_what_it_has() -> None:
 def test_an_estimate_too_high_is_forgotten_once_its_role_is_finished() -> None:
     metered = Metered((Role.AGENT,))
     metered.meter.roles[Role.AGENT].expected = 100_000
-    metered.meter.roles[Role.AGENT].finished = True
+    metered.meter.roles[Role.AGENT].unfinished = 0
     assert metered.after(1, 10).expected == 10
+
+
+def test_a_role_is_finished_when_no_range_of_it_is_unfinished() -> None:
+    metered = Metered()
+    metered.meter.roles[Role.AGENT].unfinished = 2
+    metered.meter.roles[Role.ADMIN].unfinished = 0
+    seen = []
+    for _ in range(3):
+        seen.append([role.finished for role in metered.after(1).roles])
+        metered.meter.roles[Role.AGENT].unfinished -= 1
+    assert seen == [[False, True], [False, True], [True, True]]
 
 
 def test_what_client_and_pace_count_is_passed_on() -> None:
     found = Metered().after(2)
     assert (found.requests, found.retries, found.seconds) == (7, 2, 2.0)
     assert (found.requests_per_minute, found.allowed_per_minute) == (180.0, 190.0)
-    assert (found.waiting, found.why) == (4.0, "rate limit")
+    assert (found.in_flight, found.waiting, found.why) == (9, 4.0, "rate limit")
 
 
 def test_each_role_is_told_in_the_order_of_the_query() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import shutil
@@ -21,23 +22,34 @@ from tests.zexport_process import (
     expected_lines,
     lines,
     role_files,
+    sorted_lines,
     start,
     wait_for_users,
     whole_lines,
     zexport,
 )
 
-USERS = 6_000
-SLOW = ("--latency", "12ms")
-"""60 pages in one chain: about a second, so that a kill at a random time hits every phase of a run."""
+USERS = 12_000
+SLOW = ("--latency", "50ms")
+"""120 pages in ranges: about a second and a half, so that a kill at a random time hits every phase of a run."""
+STEADY = ("--rate", "3000")
+"""A page every 20 ms, by as many ranges as that takes: so it is known about how far an export is."""
+CHAIN = 6_000
+CHAIN_SLOW = ("--latency", "12ms")
+"""60 pages in one chain: about a second."""
 
 
 class KillLoop:
-    """Kills runs of one export at random times until it has completed, and looks at the output after each kill."""
+    """Kills runs of one export at random times until it has completed, and looks at the output after each kill.
 
-    def __init__(self, url: str, files: Sequence[Path], args: Sequence[str | Path], seed: int) -> None:
+    `ranges` says how many ranges the ledger knew after each kill.
+    """
+
+    def __init__(self, url: str, out: Path, files: Sequence[Path], args: Sequence[str], seed: int) -> None:
         self.kills = 0
-        self._command = ("run", url, *args, "--rate", "1000000", "--progress", "off")
+        self.ranges: list[int] = []
+        self._command: tuple[str | Path, ...] = ("run", url, "-o", out, *args, "--rate", "1000000", "--progress", "off")
+        self._ledger = ledger_of(out)
         self._files = files
         self._random = random.Random(seed)
         self._before = dict.fromkeys(files, b"")
@@ -54,6 +66,7 @@ class KillLoop:
             _, errors = process.communicate()
             assert process.returncode in (0, -signal.SIGKILL), errors
             self.look()
+            self.ranges += _ranges(self._ledger) if process.returncode else []
             if process.returncode == 0:
                 return
 
@@ -65,16 +78,35 @@ class KillLoop:
             self._before[path] = now
 
 
+def ledger_of(out: Path) -> Path:
+    """Return where the ledger of a folder or of a file is."""
+    return (out.with_name(out.name + ".zexport") if out.suffix else out / ".zexport") / "ledger.db"
+
+
+def _ranges(ledger: Path) -> list[int]:
+    """Return how many ranges a ledger knows; nothing if it is not there yet. What is read is left as it is."""
+    if not ledger.exists():
+        return []
+    database = sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)
+    try:
+        return [int(count) for (count,) in database.execute("SELECT count(*) FROM range")]
+    except sqlite3.OperationalError:  # killed before it had made its tables
+        return []
+    finally:
+        database.close()
+
+
 def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> None:
-    out, killed, round_ = tmp_path / "out", 0, 0
+    out, killed, round_, ranges = tmp_path / "out", 0, 0, list[int]()
     with SandboxProcess("--users", str(USERS), *SLOW, *FAST) as sandbox:
         while killed < 20:
             shutil.rmtree(out, ignore_errors=True)
-            loop = KillLoop(sandbox.url, role_files(out), ["-o", out], seed=round_)
-            loop.until_complete(20 - killed, longest=1.2)
-            killed, round_ = killed + loop.kills, round_ + 1
-            assert lines(*role_files(out)) == expected_lines(USERS)
+            loop = KillLoop(sandbox.url, out, role_files(out), [], seed=round_)
+            loop.until_complete(20 - killed, longest=1.8)
+            killed, round_, ranges = killed + loop.kills, round_ + 1, ranges + loop.ranges
+            assert sorted_lines(*role_files(out)) == expected_lines(USERS)
             assert zexport("verify", out).returncode == 0
+    assert sum(count > 10 for count in ranges) >= 5, "too few kills met a run with ranges"
 
 
 @pytest.mark.parametrize("place", ["none", "meta.map"])
@@ -82,8 +114,9 @@ def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> 
 def test_kills_with_one_file_sideloads_and_whatever_item_cursors(name: str, place: str, tmp_path: Path) -> None:
     out, sideload = tmp_path / name, tmp_path / name.replace("one", "one.identities")
     with SandboxProcess("--users", str(USERS), "--item-cursors", place, *SLOW, *FAST) as sandbox:
-        arguments = ["-o", str(out), "--include", "identities,organizations"]
-        KillLoop(sandbox.url, [out, sideload] if out.suffix == ".ndjson" else [], arguments, 7).until_complete(3, 1.5)
+        arguments = ["--include", "identities,organizations"]
+        files = [out, sideload] if out.suffix == ".ndjson" else []
+        KillLoop(sandbox.url, out, files, arguments, 7).until_complete(3, 2.0)
         whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--include", "identities,organizations")
     assert whole.returncode == 0
     assert zexport("verify", out).returncode == 0
@@ -94,44 +127,58 @@ def test_kills_with_one_file_sideloads_and_whatever_item_cursors(name: str, plac
 
 
 def _plain_lines(path: Path) -> list[bytes]:
-    from exporter.manifest import open_plain
-
-    with open_plain(path) as file:
-        return file.readlines()
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines(keepends=True)
 
 
 def test_with_sealed_cursors_and_none_for_items_a_kill_repeats_nobody_in_another_order(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    flags = ("--item-cursors", "none", "--quirk", "sealed-cursors", *SLOW, *FAST)
-    with SandboxProcess("--users", str(USERS), *flags) as sandbox:
-        arguments = ["-o", str(out), "--sort", "-created_at"]
-        KillLoop(sandbox.url, role_files(out), arguments, 3).until_complete(3, 1.2)
+    flags = ("--item-cursors", "none", "--quirk", "sealed-cursors", *CHAIN_SLOW, *FAST)
+    with SandboxProcess("--users", str(CHAIN), *flags) as sandbox:
+        KillLoop(sandbox.url, out, role_files(out), ["--sort", "-created_at"], 3).until_complete(3, 1.2)
         whole = zexport("run", sandbox.url, "-o", tmp_path / "unbroken", "--sort", "-created_at")
     assert whole.returncode == 0
     assert lines(*role_files(out)) == lines(*role_files(tmp_path / "unbroken"))
-    assert sorted(lines(*role_files(out))) == sorted(expected_lines(USERS))
+    assert sorted_lines(*role_files(out)) == expected_lines(CHAIN)
 
 
-def test_no_user_whose_line_is_in_the_file_is_asked_for_again(tmp_path: Path) -> None:
-    out = tmp_path / "out.ndjson"
-    with SandboxProcess("--users", "5000", *SLOW, *FAST) as sandbox:
-        with start("run", sandbox.url, "-o", out, "--role", "end-user", "--progress", "json") as process:
+def _left_and_asked(out: Path, users: int, flags: Sequence[str], *served: str) -> tuple[int, int]:
+    """Kill an export of end users and complete it; return how many pages were left, and how many were asked for."""
+    command: tuple[str | Path, ...] = ("run", "-o", out, "--role", "end-user", *flags)
+    with SandboxProcess("--users", str(users), *served, *FAST) as sandbox:
+        with start(*command, sandbox.url, "--progress", "json") as process:
             wait_for_users(process, 2000)
             process.kill()
         before = len(sandbox.stats()["queries"])
         written = whole_lines(out).count(b"\n")
-        assert zexport("run", sandbox.url, "-o", out, "--role", "end-user").returncode == 0
-        asked = [query for query in sandbox.stats()["queries"][before:] if "count" not in query]
-    left = 4850 - written
-    assert len(asked) == -(-left // 100)  # not one page more than what was left
+        assert zexport(*command, sandbox.url).returncode == 0
+        asked = [
+            query for query in sandbox.stats()["queries"][before:] if "count" not in query and "sort=" not in query
+        ]
+    assert sorted_lines(out) == expected_lines(users, "end-user")
+    assert written < len(lines(out)) - 1000
+    return -(-(len(lines(out)) - written) // 100), len(asked)
+
+
+def test_no_user_whose_line_is_in_the_file_is_asked_for_again(tmp_path: Path) -> None:
+    left, asked = _left_and_asked(tmp_path / "out.ndjson", 5000, ("--ranges", "off"), *CHAIN_SLOW)
+    assert asked == left  # not one page more
+
+
+def test_with_ranges_no_more_is_asked_for_again_than_a_part_of_a_page_a_range(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    left, asked = _left_and_asked(out, 20_000, STEADY, "--latency", "300ms")
+    (ranges,) = _ranges(ledger_of(out))
+    assert 15 < ranges < 50
+    assert left <= asked <= left + ranges  # each range ends within a page, or with one
 
 
 def test_a_torn_last_line_is_cut_and_whole_lines_behind_the_synced_point_are_kept(tmp_path: Path) -> None:
     out, partial, wanted = tmp_path / "out.ndjson", tmp_path / "out.ndjson.partial", 0
-    with SandboxProcess("--users", "20000", *SLOW, *FAST) as sandbox:
+    with SandboxProcess("--users", "20000", "--latency", "300ms", *FAST) as sandbox:
         while True:
             wanted += 1500
-            with start("run", sandbox.url, "-o", out, "--progress", "json") as process:
+            with start("run", sandbox.url, "-o", out, *STEADY, "--progress", "json") as process:
                 wait_for_users(process, wanted)
                 process.kill()
             with sqlite3.connect(tmp_path / "out.ndjson.zexport" / "ledger.db") as database:
@@ -174,7 +221,7 @@ def test_a_signal_stops_the_asking_writes_what_is_in_hand_and_says_how_to_go_on(
         assert f"zexport run {sandbox.url} -o {out}" in errors.decode()
         assert b"Traceback" not in errors
         assert zexport("run", sandbox.url, "-o", out).returncode == 0
-    assert lines(*role_files(out)) == expected_lines(USERS)
+    assert sorted_lines(*role_files(out)) == expected_lines(USERS)
 
 
 def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
@@ -200,9 +247,9 @@ def test_two_hundred_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path
     ) as sandbox:
         while killed < 200:
             out = tmp_path / str(round_)
-            loop = KillLoop(sandbox.url, role_files(out), ["-o", out], seed=1000 + round_)
-            loop.until_complete(200 - killed, longest=2.0)
+            loop = KillLoop(sandbox.url, out, role_files(out), [], seed=1000 + round_)
+            loop.until_complete(200 - killed, longest=3.0)
             killed, round_ = killed + loop.kills, round_ + 1
-            assert lines(*role_files(out)) == expected_lines(20_000)
+            assert sorted_lines(*role_files(out)) == expected_lines(20_000)
             shutil.rmtree(out)
     print(f"{killed} kills in {round_} exports of {len(ROLES)} streams: nobody lost, nobody twice")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.cursor import make
 from exporter.errors import ContractError
-from exporter.model import Item, Page, Position, Role
+from exporter.model import Page, Position, Role
 from exporter.ranges import Batch, Walk, accept, first, position_after
 
 IDS = st.lists(st.integers(0, 2**63 - 1), unique=True, max_size=40)
@@ -38,9 +38,9 @@ class Account:
         there = rest[: self.size]
         cursors = [self._cursor(each) for each in there]
         return Page(
-            items=tuple(
-                Item(i, line(i), c if self.item_cursors else None) for i, c in zip(there, cursors, strict=True)
-            ),
+            ids=there,
+            lines=lines(there),
+            cursors=cursors if self.item_cursors else None,
             before=cursors[0] if there else None,
             last=cursors[-1] if there else None,
             after=cursors[-1] if there else None,
@@ -184,7 +184,7 @@ def test_a_walk_begun_anew_in_the_middle_is_not_taken_for_a_circle(pages: int) -
 
 
 def page_of(*ids: int, after: str = "next", more: bool = True) -> Page:
-    return Page(tuple(Item(each, line(each), None) for each in ids), "first", after, after, more)
+    return Page(list(ids), lines(list(ids)), None, "first", after, after, more)
 
 
 @given(IDS.filter(lambda ids: ids != sorted(ids)), st.integers(0, 50))
@@ -238,7 +238,7 @@ def test_a_long_walk_that_goes_straight_is_no_circle() -> None:
 @pytest.mark.parametrize("after", [None, "c"])
 def test_an_empty_last_page_finishes_the_range_where_it_is(after: str | None) -> None:
     walk = Walk(1, Role.AGENT, Position("c", last_id=9, users=5))
-    batch = accept(walk, Page((), None, after, after, more=False), by_id=True, trusted=True)
+    batch = accept(walk, Page([], [], None, None, after, after, more=False), by_id=True, trusted=True)
     assert batch.move.end == Position("c", last_id=9, users=5, finished=True)
     assert batch.lines == ()
 
@@ -265,10 +265,10 @@ def test_the_first_items_of_a_batch_leave_the_position_behind_them(
 def test_a_position_claims_no_more_than_what_precedes_it(ids: list[int], data: st.DataObject) -> None:
     count = data.draw(st.integers(1, len(ids) - 1))
     last_id, users = ids[count - 1], 10 + count
-    issued = Position(make(last_id), 0, last_id, users)
-    assert position_after(batch_of(ids, True, False).move, count, make) == issued
-    assert position_after(batch_of(ids, False, True).move, count, make) == issued
-    assert position_after(batch_of(ids, False, False).move, count, make) == Position("start", count, last_id, users)
+    issued, skipping = Position(make(last_id), 0, last_id, users), Position("start", count, last_id, users)
+    for trusted in (False, True):
+        assert position_after(batch_of(ids, True, trusted).move, count, make) == issued
+        assert position_after(batch_of(ids, False, trusted).move, count, make) == skipping
 
 
 def test_how_many_to_skip_is_counted_anew_on_every_page() -> None:
@@ -278,7 +278,22 @@ def test_how_many_to_skip_is_counted_anew_on_every_page() -> None:
     assert batch.move.end == Position("next", skip=0, last_id=6, users=6)
 
 
+@pytest.mark.parametrize("by_id", [True, False])
+def test_no_cursor_is_made_where_the_server_issued_none(by_id: bool) -> None:
+    walk = Walk(1, Role.AGENT, Position("start"))
+    batch = accept(walk, page_of(1, 3, 5), by_id=by_id, trusted=True)
+    assert not batch.move.made
+    assert position_after(batch.move, 2, make) == Position("start", 2, 3, 2)
+
+
 def test_no_cursor_is_made_where_the_walk_is_not_by_id() -> None:
     walk = Walk(1, Role.AGENT, Position("start"))
-    batch = accept(walk, page_of(5, 3, 1), by_id=False, trusted=True)
-    assert position_after(batch.move, 2, make) == Position("start", 2, 3, 2)
+    batch = accept(walk, Account([5, 3, 1], 3, item_cursors=True, by_id=False).page(None), by_id=False, trusted=True)
+    assert not batch.move.made
+    assert position_after(batch.move, 2, make) == Position("after 3", 0, 3, 2)
+
+
+def test_where_the_codec_is_right_about_the_cursors_that_were_issued_the_ids_stand_for_them() -> None:
+    made, kept = (batch_of([1, 3, 5], True, trusted).move for trusted in (True, False))
+    assert (made.made, made.cursors) == (True, ())
+    assert (kept.made, kept.cursors) == (False, tuple(map(make, (1, 3, 5))))

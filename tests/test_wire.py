@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import NotAPage
-from exporter.model import Item, Page, Pagination, Query, Role, Sideload
+from exporter.model import Page, Pagination, Query, Role, Sideload
 from exporter.wire import parameters, read_page
 
 QUERY = Query(include=(Sideload.GROUPS, Sideload.ABILITIES))
@@ -43,7 +43,7 @@ def check_lines(body: bytes, query: Query = QUERY) -> None:
         found = read(body, query)
     except NotAPage:
         return
-    for line in [item.line for item in found.items] + [r[1] for kind in found.sideloads.values() for r in kind]:
+    for line in found.lines + [r[1] for kind in found.sideloads.values() for r in kind]:
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
         assert b"\r" not in line
@@ -110,8 +110,8 @@ def test_any_json_in_the_place_of_users_meta_and_sideloads_is_a_page_or_refused(
 @settings(max_examples=60, deadline=None)
 def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
     found = read(page(",".join(users).encode()))
-    assert [exact(item.line) for item in found.items] == [exact(user) for user in users]
-    assert [len(item.line.splitlines()) for item in found.items] == [1] * len(users)
+    assert [exact(line) for line in found.lines] == [exact(user) for user in users]
+    assert [len(line.splitlines()) for line in found.lines] == [1] * len(users)
 
 
 @given(USERS)
@@ -119,7 +119,7 @@ def test_a_line_is_the_user_as_the_server_sent_it(users: list[str]) -> None:
 def test_a_user_without_a_line_break_in_the_page_goes_through_untouched(user: str) -> None:
     body = page(user.encode())
     if b"\n" not in body and b"\r" not in body:
-        assert read(body).items[0].line == user.encode() + b"\n"
+        assert read(body).lines[0] == user.encode() + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_a_user_without_a_line_break_in_the_page_goes_through_untouched(user: st
 )
 def test_a_number_keeps_its_digits(number: str) -> None:
     user = b'{"id":1,"n":%s}' % number.encode()
-    assert read(page(user)).items[0].line == user + b"\n"
+    assert read(page(user)).lines[0] == user + b"\n"
 
 
 def test_duplicate_keys_are_both_kept() -> None:
-    assert read(page(b'{"id":1,"n":1,"n":2}')).items[0].line == b'{"id":1,"n":1,"n":2}\n'
+    assert read(page(b'{"id":1,"n":1,"n":2}')).lines[0] == b'{"id":1,"n":1,"n":2}\n'
 
 
 REFUSED = {
@@ -207,7 +207,7 @@ def test_no_depth_of_nesting_is_read_in_one_place_and_breaks_another(template: b
 def test_text_that_is_no_unicode_is_replaced_and_its_user_named(sent: bytes) -> None:
     found = read(page(b'{"id":7,"n":"a%sz","big":12345678901234567890123},{"id":8}' % sent))
     assert found.mended == (7,)
-    user = exact(found.items[0].line)[1]
+    user = exact(found.lines[0])[1]
     assert user[1][1][0] == "a"
     assert user[1][1].strip("azA") in ("\ufffd", "\ufffd\ufffd")
     assert user[2] == ("big", ("number", "12345678901234567890123"))
@@ -219,9 +219,9 @@ def test_the_replacement_character_itself_is_no_damage() -> None:
 
 @pytest.mark.parametrize("control", [b"\n", b"\r", b"\0", b"\t", b"\x1f"])
 def test_a_control_character_raw_in_a_string_is_escaped_and_keeps_its_value(control: bytes) -> None:
-    (item,) = read(page(b'{"id":1,"n":"a%sb"}' % control)).items
-    assert json.loads(item.line)["n"] == f"a{control.decode()}b"
-    assert item.line.count(b"\n") == 1
+    (line,) = read(page(b'{"id":1,"n":"a%sb"}' % control)).lines
+    assert json.loads(line)["n"] == f"a{control.decode()}b"
+    assert line.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("has_more", [b"", b'"has_more":null,'])
@@ -242,7 +242,7 @@ def test_a_full_page_that_says_no_more_is_the_end_though_it_has_a_cursor() -> No
 
 def test_users_of_another_role_are_counted_and_kept() -> None:
     found = read(page(b'{"id":1,"role":"agent"},{"id":2,"role":"end-user"},{"id":3,"role":5}'))
-    assert (found.strays, len(found.items)) == (2, 3)
+    assert (found.strays, len(found.lines)) == (2, 3)
 
 
 def test_a_sideloaded_record_is_told_by_id_user_or_name() -> None:
@@ -279,7 +279,7 @@ def test_cursors_in_an_offset_page_are_no_place_to_go_on_from() -> None:
     body = b'{"users":[{"id":1,"cursor":"a"}],"next_page":null,"meta":{"before_cursor":"a","after_cursor":"a"}}'
     found = read(body, OFFSET)
     assert (found.before, found.last) == (None, None)
-    assert found.items == (Item(1, b'{"id":1,"cursor":"a"}\n', None),)
+    assert (found.ids, found.lines, found.cursors) == ([1], [b'{"id":1,"cursor":"a"}\n'], None)
 
 
 def test_parameters_are_those_of_the_endpoint() -> None:

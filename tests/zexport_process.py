@@ -70,9 +70,14 @@ def wait_for_users(process: subprocess.Popen[bytes], users: int) -> int:
 
 
 def expected_lines(users: int, *roles: str, seed: int = 1) -> list[bytes]:
-    """Return the lines that an export of these roles must hold, in order of role and id."""
+    """Return the lines that an export of these roles must hold, role by role, those of each role sorted by bytes."""
     population = Population(users, seed)
-    return [user + b"\n" for role in roles or ROLES for user in population.users(role)]
+    return [line for role in roles or ROLES for line in sorted(user + b"\n" for user in population.users(role))]
+
+
+def sorted_lines(*paths: Path) -> list[bytes]:
+    """Return the lines of files, file by file, those of each file sorted: ranges are written as their pages come."""
+    return [line for path in paths for line in sorted(lines(path))]
 
 
 def lines(*paths: Path) -> list[bytes]:

@@ -157,7 +157,10 @@ def _count(text: str) -> int:
 
 
 def _ranges(text: str) -> int | None:
-    return {"auto": None, "off": 1}[text] if text in ("auto", "off") else _count(text)
+    try:
+        return {"auto": None, "off": 1}[text] if text in ("auto", "off") else _count(text)
+    except argparse.ArgumentTypeError as exc:
+        raise argparse.ArgumentTypeError(f"must be auto, off or a whole number, at least 1, not {text!r}") from exc
 
 
 def _share(text: str) -> float:

@@ -11,6 +11,7 @@ from exporter.destination import find_destination
 from exporter.errors import IncompleteError, UsageError
 from exporter.ledger import Ledger, Run
 from exporter.model import Role
+from exporter.outcome import users_of
 
 
 def main(args: argparse.Namespace) -> int:
@@ -29,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
 def _describe(ledger: Ledger, holder: str | None) -> list[str]:
     about, runs, totals = ledger.about(), ledger.runs(), ledger.totals()
     unsettled = sum(len(move.ids) for intent in ledger.intents() for move in intent.moves)
-    users = totals.users + unsettled
+    users = int(about.get("users", sum(users_of(ledger).values()) + unsettled))
     last = runs[-1] if runs else None
     state = "complete" if "complete" in about else _state(last, holder)
     lines = [f"{clean(about['account'])}: {users:,} users, {state}"]
@@ -58,6 +59,6 @@ def _state(last: Run | None, holder: str | None) -> str:
 
 def _role_line(ledger: Ledger, role: Role, expected: int | None) -> str:
     rows = [each.position for each in ledger.ranges() if each.role is role]
-    users, finished = sum(position.users for position in rows), all(position.finished for position in rows)
+    users, finished = users_of(ledger).get(role, 0), all(position.finished for position in rows)
     share = f" of about {expected:,}" if expected is not None and not finished else ""
     return f"  {role.value:<9} {users:>12,}{share}{', all written' if finished else ''}"

@@ -43,6 +43,7 @@ def summary(finished: Finished, *, account: str, destination: str, command: str 
         lines += _entry("missing", [clean(finished.missing)])
     if not already:
         lines += _entry("time", [_time(finished)])
+    lines += _entry("changes", _changes(finished))
     lines += _entry("requests", [effort(finished.requests, finished.retries, finished.resumes)])
     lines += _entry("files", _output(finished, destination, over=over))
     lines += _warnings(finished.warnings)
@@ -140,6 +141,13 @@ def _time(finished: Finished) -> str:
     if finished.written == finished.users:
         return f"{duration(finished.seconds)}, {speed} users/s"
     return f"{duration(finished.seconds)} in this run: {counted(finished.written, 'user', 'users')}, {speed}/s"
+
+
+def _changes(finished: Finished) -> list[str]:
+    """Say what the closing sweep brought, if it brought anything."""
+    if not finished.added and not finished.renewed:
+        return []
+    return [f"meanwhile: {finished.added:,} added, {finished.renewed:,} written anew"]
 
 
 def _output(finished: Finished, destination: str, *, over: bool) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from exporter.cli.clean import clean
+from exporter.cli.figures import counted
 from exporter.cli.say import say
 from exporter.destination import find_destination
 from exporter.errors import IncompleteError
@@ -23,8 +24,9 @@ def main(args: argparse.Namespace) -> int:
         say(f"zexport: and {len(found.problems) - SHOWN} more")
     if found.problems:
         return IncompleteError.exit_code
+    twice = f"{counted(found.superseded, 'line', 'lines')} with a newer one" if found.superseded else "no id twice"
     print(
         f"verified: {found.users:,} users in {found.files} files, {found.bytes:,} bytes: "
-        "every size, SHA-256, line and id as in the manifest, no id twice"
+        f"every size, SHA-256, line and id as in the manifest, {twice}"
     )
     return 0

@@ -42,7 +42,9 @@ class _Held:
     def add(self, batch: Batch, sideloads: Sideloads) -> None:
         self.lines += batch.lines
         before = self.moves.get(batch.move.range)
-        self.moves[batch.move.range] = Move(before.range, before.start, batch.move.end) if before else batch.move
+        self.moves[batch.move.range] = (
+            Move(before.range, before.start, batch.move.end, split=before.split) if before else batch.move
+        )
         for kind, records in sideloads.items():
             self.sideloads.setdefault(kind, []).extend(records)
         self.size += sum(map(len, batch.lines)) + sum(len(line) for r in sideloads.values() for _, line in r)
