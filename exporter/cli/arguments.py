@@ -133,6 +133,9 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="read the token from a file, - for stdin")
+    parser.add_argument(
+        "--ca-file", metavar="FILE", help="trust these authorities (PEM) in place of the system's: for TLS proxies"
+    )
 
 
 def _positive(text: str) -> float:
