@@ -25,7 +25,7 @@ LAYERS = (
     {"cursor", "mend", "account", "retry", "events", "destination"},
     {"wire", "verdict", "ranges"},
     {"pace", "intents", "meter"},
-    {"client", "ledger", "sinks", "manifest"},
+    {"connection", "client", "ledger", "sinks", "manifest"},
     {"store", "engine"},
     {"export"},
     {"library"},
@@ -75,7 +75,7 @@ def test_every_module_has_a_layer() -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("aiohttp", {"client", "sandbox"}),
+        ("aiohttp", {"connection", "sandbox"}),
         ("sqlite3", {"ledger", "store"}),
         ("aiolimiter", {"pace"}),
         ("rich", {"cli"}),
