@@ -65,6 +65,8 @@ class Client:
     """Asks one account for pages, under one pace. Made by `open_client`.
 
     :param patience: seconds without success after which a request gives up.
+    :param strict: text of a user that is no Unicode is an error; else it is mended.
+    :param warn: told what the manifest is to warn of.
     """
 
     def __init__(
@@ -73,14 +75,18 @@ class Client:
         pace: Pace,
         *,
         patience: float = PATIENCE,
+        strict: bool = False,
         observer: Observer = ignore,
+        warn: Callable[[str], None] | None = None,
         rng: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._pace = pace
         self._patience = patience
-        self._observe = observer
+        self._strict = strict
+        self._observe, self._warn = observer, warn
+        self._warned: set[str] = set()
         self._random = rng
         self._clock = clock
         self._budget = retry.Budget()
@@ -97,7 +103,7 @@ class Client:
         """
         params = wire.parameters(query, role, after=after)
         return await self._fetch(
-            LIST, params, role, lambda body: wire.read_page(body, query, role, after=after), sent_cursor=bool(after)
+            LIST, params, role, lambda body: self._read(body, query, role, after=after), sent_cursor=bool(after)
         )
 
     async def spare(self) -> Permit:
@@ -120,8 +126,8 @@ class Client:
         answer = await self._ask(LIST, params, sent_cursor=True, permit=permit)
         match answer.verdict:
             case Ok():
-                with suppress(NotAPage):
-                    page = wire.read_page(answer.body, query, role, after=after)
+                with suppress(ContractError):
+                    page = self._read(answer.body, query, role, after=after)
                     self._succeeded = self._clock()
                     return page
             case Again(hold=True) as again:
@@ -140,7 +146,7 @@ class Client:
             LIST,
             params,
             None,
-            lambda body: wire.read_page(body, query, *query.roles, after=after),
+            lambda body: self._read(body, query, *query.roles, after=after),
             sent_cursor=bool(after),
         )
 
@@ -229,10 +235,29 @@ class Client:
             self._told_time = True
             self._time_offset = now.timestamp() - self._clock()
 
+    def _read(self, body: bytes, query: Query, *roles: Role, after: str | None) -> Page:
+        page = wire.read_page(body, query, *roles, after=after)
+        if self._strict and page.mended:
+            raise ContractError(
+                f"text of users is no valid Unicode: {', '.join(map(str, page.mended))}",
+                hint="Without --strict such text is replaced by U+FFFD, and the manifest names the users.",
+            )
+        host = wire.leads_to(page.links, self._connection.origin)
+        if host is not None:
+            self._warn_once("links", f"links of the server led to {host}, not to the account; none was followed")
+        return page
+
+    def _warn_once(self, about: str, text: str) -> None:
+        if self._warn is not None and about not in self._warned:
+            self._warned.add(about)
+            self._warn(text)
+
     def _hold(self, again: Again) -> None:
         seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
         self._pace.hold(seconds, again.why)
         self._observe(Held(seconds, again.why))
+        if again.odd:
+            self._warn_once("hold", again.why)
 
     def _patience_left(self, started: float) -> float:
         patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
@@ -262,8 +287,14 @@ class Client:
 
 @asynccontextmanager
 async def open_client(
-    account: Account, pace: Pace, *, patience: float = PATIENCE, observer: Observer = ignore
+    account: Account,
+    pace: Pace,
+    *,
+    patience: float = PATIENCE,
+    strict: bool = False,
+    observer: Observer = ignore,
+    warn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Client]:
-    """Be ready to ask the account, and close every connection in the end."""
+    """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
     async with open_connection(account, patience=patience) as connection:
-        yield Client(connection, pace, patience=patience, observer=observer)
+        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn)

@@ -42,14 +42,15 @@ class Connection:
 
     def __init__(self, session: aiohttp.ClientSession, origin: str) -> None:
         self._session = session
-        self._origin = URL(origin)
+        self.origin = origin
+        self._url = URL(origin)
 
     async def get(self, path: str, params: Sequence[tuple[str, str]]) -> Response:
         """Send one request; what goes wrong is in the response."""
         status = 0
         headers: Mapping[str, str] = {}
         try:
-            url = self._origin.with_path(path).with_query(params)
+            url = self._url.with_path(path).with_query(params)
             async with self._session.get(url, allow_redirects=False) as response:
                 status, headers = response.status, response.headers  # which know no upper or lower case
                 raw = await read_body(response.content)

@@ -95,6 +95,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="store_false",
         help="don't look for users who changed meanwhile: for an account known to be quiet",
     )
+    run.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at a user whose text is no valid Unicode (default: U+FFFD takes its place, the manifest says where)",
+    )
     run.add_argument("--restart", action="store_true", help="forget what is there and begin anew")
     run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
