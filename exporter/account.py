@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from exporter.errors import UsageError
@@ -76,10 +77,12 @@ class Account:
 
     :param origin: scheme, host and port without a path, `https://acme.zendesk.com`.
     :param credentials: None only for a sandbox on loopback.
+    :param tls: which authorities vouch for the account; None leaves it to the system's.
     """
 
     origin: str
     credentials: Credentials | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
 
     @property
     def loopback(self) -> bool:
@@ -93,15 +96,23 @@ class Account:
         return re.sub(r"[^a-z0-9.-]+", "-", host.removesuffix(".zendesk.com")).strip("-")
 
 
-def load_account(text: str, environ: Mapping[str, str] = os.environ, *, token: str | None = None) -> Account:
+def load_account(
+    text: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    token: str | None = None,
+    ca_file: str | os.PathLike[str] | None = None,
+) -> Account:
     """Read an account's address, and its credentials out of the environment.
 
     `ZENDESK_OAUTH_TOKEN`, or `ZENDESK_EMAIL` and `ZENDESK_API_TOKEN`. A sandbox on loopback needs none.
 
     :param token: a token from elsewhere, in place of the variable: an API token if `ZENDESK_EMAIL` is set, else OAuth.
-    :raises UsageError: if the address makes no sense, or credentials are missing.
+    :param ca_file: certificates of authorities (PEM), in place of the system's.
+    :raises UsageError: if the address makes no sense, credentials are missing, or the file can't be read.
     """
     origin = parse_origin(text)
+    tls = None if ca_file is None else _trusting(ca_file)
     email = environ.get("ZENDESK_EMAIL", "").strip()
     oauth, api = environ.get("ZENDESK_OAUTH_TOKEN", ""), environ.get("ZENDESK_API_TOKEN", "")
     if token is not None:
@@ -111,20 +122,30 @@ def load_account(text: str, environ: Mapping[str, str] = os.environ, *, token: s
             "ZENDESK_OAUTH_TOKEN and ZENDESK_API_TOKEN are both set", hint="Unset the one that is not meant."
         )
     if oauth:
-        return Account(origin, OAuthToken(Secret(oauth)))
+        return Account(origin, OAuthToken(Secret(oauth)), tls)
     if api and not email:
         raise UsageError("ZENDESK_API_TOKEN is set, but not ZENDESK_EMAIL", hint="An API token goes with its user.")
     if api:
         if not email.isprintable() or ":" in email:
             raise UsageError("ZENDESK_EMAIL is no e-mail address")
-        return Account(origin, ApiToken(email, Secret(api)))
-    account = Account(origin)
+        return Account(origin, ApiToken(email, Secret(api)), tls)
+    account = Account(origin, tls=tls)
     if not account.loopback:
         raise UsageError(
             f"there are no credentials for {origin}",
             hint="Set ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or give --token-file.",
         )
     return account
+
+
+def _trusting(ca_file: str | os.PathLike[str]) -> ssl.SSLContext:
+    """Trust these authorities and no others; certificates and host names are checked as ever."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as exc:
+        raise UsageError("the CA file holds no certificate in PEM form") from exc
+    except OSError as exc:
+        raise UsageError(f"the CA file can't be read ({exc.strerror})") from exc
 
 
 def parse_origin(text: str) -> str:

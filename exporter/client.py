@@ -1,8 +1,7 @@
-"""The only module that speaks HTTP.
+"""Asks one account for pages.
 
 `Client.page` is the whole of it: permit, request, verdict, and what follows from the verdict. Failures that may pass
-end here; what comes out is a page, or an error that will not pass. Links and redirects a server supplies are never
-followed: each address is built from the account's own origin.
+end here; what comes out is a page, or an error that will not pass.
 """
 
 from __future__ import annotations
@@ -15,26 +14,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import aiohttp
 import anyio
 import msgspec
-from yarl import URL
 
 from exporter import retry, wire
 from exporter.account import Account
-from exporter.body import MAX_BODY, BrokenBody, TooLarge, decoded, read_body
+from exporter.connection import Connection, open_connection
 from exporter.errors import ContractError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Increment, Page, Query, Role
 from exporter.pace import Pace, Permit
 from exporter.verdict import Again, CursorRefused, Final, Ok, Quota, Verdict, read_quota, server_time, verdict
-from exporter.version import VERSION
 
 LIST, COUNT, INCREMENTAL = "/api/v2/users", "/api/v2/users/count", "/api/v2/incremental/users/cursor"
 INCREMENT = 1000
 """Users on a page of the incremental export, at most (documented)."""
-TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=65)
-"""Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
 FIRST_PATIENCE = 30.0
 """Seconds of patience before the account has answered at all: then a wrong name is likelier than an outage."""
 PATIENCE = 900.0
@@ -71,24 +65,28 @@ class Client:
     """Asks one account for pages, under one pace. Made by `open_client`.
 
     :param patience: seconds without success after which a request gives up.
+    :param strict: text of a user that is no Unicode is an error; else it is mended.
+    :param warn: told what the manifest is to warn of.
     """
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        account: Account,
+        connection: Connection,
         pace: Pace,
         *,
         patience: float = PATIENCE,
+        strict: bool = False,
         observer: Observer = ignore,
+        warn: Callable[[str], None] | None = None,
         rng: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session = session
-        self._origin = URL(account.origin)
+        self._connection = connection
         self._pace = pace
         self._patience = patience
-        self._observe = observer
+        self._strict = strict
+        self._observe, self._warn = observer, warn
+        self._warned: set[str] = set()
         self._random = rng
         self._clock = clock
         self._budget = retry.Budget()
@@ -105,7 +103,7 @@ class Client:
         """
         params = wire.parameters(query, role, after=after)
         return await self._fetch(
-            LIST, params, role, lambda body: wire.read_page(body, query, role, after=after), sent_cursor=bool(after)
+            LIST, params, role, lambda body: self._read(body, query, role, after=after), sent_cursor=bool(after)
         )
 
     async def spare(self) -> Permit:
@@ -124,12 +122,12 @@ class Client:
         :param permit: what `spare` gave; None waits for one.
         :returns: None if it failed: nothing is tried again, and what will not pass by itself is met by others, too.
         """
-        url = self._url(LIST, wire.parameters(query, role, after=after, before=before))
-        answer = await self._ask(url, sent_cursor=True, permit=permit)
+        params = wire.parameters(query, role, after=after, before=before)
+        answer = await self._ask(LIST, params, sent_cursor=True, permit=permit)
         match answer.verdict:
             case Ok():
-                with suppress(NotAPage):
-                    page = wire.read_page(answer.body, query, role, after=after)
+                with suppress(ContractError):
+                    page = self._read(answer.body, query, role, after=after)
                     self._succeeded = self._clock()
                     return page
             case Again(hold=True) as again:
@@ -148,7 +146,7 @@ class Client:
             LIST,
             params,
             None,
-            lambda body: wire.read_page(body, query, *query.roles, after=after),
+            lambda body: self._read(body, query, *query.roles, after=after),
             sent_cursor=bool(after),
         )
 
@@ -196,13 +194,12 @@ class Client:
         *,
         sent_cursor: bool = False,
     ) -> T | CursorRefused:
-        url = self._url(path, params)
         whose = f" for {role}" if role else ""
         started, attempt, strikes = self._clock(), 0, 0
         delays = retry.delays(self._random)
         while True:
             attempt += 1
-            answer = await self._ask(url, sent_cursor=sent_cursor)
+            answer = await self._ask(path, params, sent_cursor=sent_cursor)
             verdict = answer.verdict
             if isinstance(verdict, Ok):
                 try:
@@ -238,79 +235,66 @@ class Client:
             self._told_time = True
             self._time_offset = now.timestamp() - self._clock()
 
-    def _url(self, path: str, params: list[tuple[str, str]]) -> URL:
-        return self._origin.with_path(path).with_query(params)
+    def _read(self, body: bytes, query: Query, *roles: Role, after: str | None) -> Page:
+        page = wire.read_page(body, query, *roles, after=after)
+        if self._strict and page.mended:
+            raise ContractError(
+                f"text of users is no valid Unicode: {', '.join(map(str, page.mended))}",
+                hint="Without --strict such text is replaced by U+FFFD, and the manifest names the users.",
+            )
+        host = wire.leads_to(page.links, self._connection.origin)
+        if host is not None:
+            self._warn_once("links", f"links of the server led to {host}, not to the account; none was followed")
+        return page
+
+    def _warn_once(self, about: str, text: str) -> None:
+        if self._warn is not None and about not in self._warned:
+            self._warned.add(about)
+            self._warn(text)
 
     def _hold(self, again: Again) -> None:
         seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
         self._pace.hold(seconds, again.why)
         self._observe(Held(seconds, again.why))
+        if again.odd:
+            self._warn_once("hold", again.why)
 
     def _patience_left(self, started: float) -> float:
         patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
         return max(started, self._succeeded) + patience - self._clock()
 
-    async def _ask(self, url: URL, *, sent_cursor: bool, permit: Permit | None = None) -> _Answer:
+    async def _ask(
+        self, path: str, params: list[tuple[str, str]], *, sent_cursor: bool, permit: Permit | None = None
+    ) -> _Answer:
         """Send one request under a permit."""
         permit = permit or await self._pace.permit()
-        quota, answer = Quota(), None
+        quota, judged = Quota(), None
         self._requests += 1
         try:
-            async with self._session.get(url, allow_redirects=False) as response:
+            came = await self._connection.get(path, params)
+            if came.status:
                 self._answered = True
-                quota = read_quota(response.headers)
+                quota = read_quota(came.headers)
                 if not self._told_time:
-                    self._take_time(response.headers)
-                raw = await read_body(response.content)
-                body = decoded(raw, response.headers.get("Content-Encoding", ""))
-                now = datetime.now(UTC)
-                answer = _Answer(
-                    verdict(response.status, response.headers, body, sent_cursor=sent_cursor, now=now), body
-                )
-        except TooLarge:
-            answer = _Answer(Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB")))
-        except BrokenBody as exc:
-            answer = _Answer(Again(str(exc)))
-        except TimeoutError:
-            answer = _Answer(Again("no answer in time"))
-        except (aiohttp.ClientError, OSError) as exc:
-            answer = _Answer(Again(_transport(exc)))
+                    self._take_time(came.headers)
+            now = datetime.now(UTC)
+            judged = came.failure or verdict(came.status, came.headers, came.body, sent_cursor=sent_cursor, now=now)
         finally:
-            failed = answer is not None and isinstance(answer.verdict, Again) and not answer.verdict.hold
+            failed = isinstance(judged, Again) and not judged.hold
             self._pace.learn(permit, quota, failed=failed)
-        return answer
-
-
-def _transport(exc: Exception) -> str:
-    match exc:
-        case aiohttp.ClientConnectorDNSError():
-            return f"{exc.host} is not to be found (DNS)"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {exc.host} is not to be trusted"
-        case aiohttp.ClientConnectorError():
-            return f"no connection to {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
-        case aiohttp.ClientPayloadError():
-            return "the body is cut short"
-        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
-            return "the connection was lost"
-    return type(exc).__name__
+        return _Answer(judged, came.body)
 
 
 @asynccontextmanager
 async def open_client(
-    account: Account, pace: Pace, *, patience: float = PATIENCE, observer: Observer = ignore
+    account: Account,
+    pace: Pace,
+    *,
+    patience: float = PATIENCE,
+    strict: bool = False,
+    observer: Observer = ignore,
+    warn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Client]:
-    """Open a session to the account and close it in the end."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"zexport/{VERSION}"}
-    if account.credentials is not None:
-        headers["Authorization"] = account.credentials.header()
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),  # the pace bounds what is in flight
-        timeout=TIMEOUT,
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),  # the edge's cookies are no business of ours
-        auto_decompress=False,
-    ) as session:
-        # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
-        session._retry_connection = False
-        yield Client(session, account, pace, patience=patience, observer=observer)
+    """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
+    async with open_connection(account, patience=patience) as connection:
+        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn)

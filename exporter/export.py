@@ -43,6 +43,7 @@ class Options:
     :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
     :param restart: forget what is there, and begin anew.
+    :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
     :param lag: seconds before now that the account's incremental export leaves out.
     """
@@ -53,6 +54,7 @@ class Options:
     ranges: int | None = None
     limits: Limits = field(default_factory=Limits)
     restart: bool = False
+    strict: bool = False
     sweep: bool = True
     lag: float = LAG
 
@@ -156,7 +158,12 @@ class Export:
             if run > 1:
                 pace.resume(*_pace_left(ledger))
             async with open_client(
-                self._account, pace, patience=self._options.patience, observer=self._observe
+                self._account,
+                pace,
+                patience=self._options.patience,
+                strict=self._options.strict,
+                observer=self._observe,
+                warn=ledger.warn,
             ) as client:
                 reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
                 asking = Asking(client, self._query, ledger, meter, self._options.ranges, self._observe)

@@ -113,6 +113,7 @@ class Page:
     :param mended: ids of users whose text was not valid Unicode and had it replaced by U+FFFD.
     :param strays: how many users bear another role than the stream's.
     :param beyond: there is more behind this page, out of reach of offset pagination.
+    :param links: the page's links as the server sent them; they are never followed.
     """
 
     ids: list[int]
@@ -126,6 +127,7 @@ class Page:
     mended: tuple[int, ...] = ()
     strays: int = 0
     beyond: bool = False
+    links: bytes = b"null"
 
 
 class Increment(NamedTuple):

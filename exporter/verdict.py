@@ -36,11 +36,13 @@ class Again:
     :param why: a few words for the progress line.
     :param after: seconds the server asked for; None leaves it to the retry delays.
     :param hold: the whole account has to wait, and no try is spent (429).
+    :param odd: a person should know of it.
     """
 
     why: str
     after: float | None = None
     hold: bool = False
+    odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor
         return Ok()
     said = words(body)
     if status == 429:
-        return Again("rate limit", _hold_time(headers, now), hold=True)
+        return _held(headers, now)
     if status >= 500 or status in (408, 409, 425):
         return Again(f"HTTP {status}", retry_after(headers, now))
     if 200 <= status < 300:
@@ -103,6 +105,11 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Read Retry-After, seconds or a date, in seconds from now within [1, MAX_HOLD]; None if unusable."""
+    asked = _asked(headers, now)
+    return None if asked is None else min(asked, MAX_HOLD)
+
+
+def _asked(headers: Mapping[str, str], now: datetime) -> float | None:
     value = headers.get("Retry-After", "").strip()
     try:
         seconds = float(value)
@@ -114,15 +121,20 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             return None
     if not seconds > 0:  # zero, negative, NaN: it means nothing
         return None
-    return min(max(seconds, 1.0), MAX_HOLD)
+    return max(seconds, 1.0)
 
 
-def _hold_time(headers: Mapping[str, str], now: datetime) -> float:
-    asked = retry_after(headers, now)
+def _held(headers: Mapping[str, str], now: datetime) -> Again:
+    asked = _asked(headers, now)
     if asked is None:
         reset = read_quota(headers).reset
         asked = DEFAULT_HOLD if reset is None else max(reset, 1.0)
-    return min(asked, MAX_HOLD)
+    if asked > MAX_HOLD:
+        why = (
+            f"rate limit (the server asked for a wait of {asked:,.0f} s; {MAX_HOLD:,.0f} s are the most that is waited)"
+        )
+        return Again(why, MAX_HOLD, hold=True, odd=True)
+    return Again("rate limit", asked, hold=True)
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:

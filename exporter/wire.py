@@ -10,6 +10,7 @@ import re
 import zlib
 from itertools import compress
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,6 +30,7 @@ class _Head(msgspec.Struct, gc=False):
 class _Body(msgspec.Struct):
     users: list[msgspec.Raw]
     meta: Meta | None = None
+    links: msgspec.Raw = msgspec.Raw(b"null")
     next_page: str | msgspec.UnsetType | None = msgspec.UNSET
     after_cursor: str | None = None
     end_of_stream: bool | None = None
@@ -49,6 +51,7 @@ _ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
 _body = msgspec.json.Decoder(_Body)
 _head = msgspec.json.Decoder(_Head)
 _record = msgspec.json.Decoder(_Record)
+_texts = msgspec.json.Decoder(dict[str, str | None])
 
 
 def parameters(
@@ -110,6 +113,7 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
         mended=tuple(compress(ids, (mend.MENDED in line for line in lines))) if body is not sent else (),
         strays=strays,
         beyond=beyond,
+        links=bytes(parsed.links),
     )
 
 
@@ -189,6 +193,21 @@ def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None,
     if not parsed.meta.after_cursor and parsed.meta.has_more:
         raise NotAPage("the response says there is more, but gives no cursor to go on from")
     return parsed.meta.after_cursor, bool(parsed.meta.after_cursor), False
+
+
+def leads_to(links: bytes, origin: str) -> str | None:
+    """Name a host, another than the account's, that a page's links lead to; None if there is none.
+
+    The links are never followed; whoever hands out such is worth a warning.
+    """
+    if links.count(b"://") == links.count(b'"%b/' % origin.encode()):
+        return None
+    try:
+        values = _texts.decode(links).values()
+        strange = [each for each in values if each and not each.startswith(f"{origin}/")]
+        return next((urlsplit(each).netloc.rpartition("@")[2][:100] or "nowhere" for each in strange), None)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return "nowhere"
 
 
 def _sideloads(parsed: _Body, query: Query, body: bytes) -> dict[Sideload, list[tuple[str, bytes]]]:

@@ -25,7 +25,7 @@ LAYERS = (
     {"changes", "distinct", "cursor", "mend", "account", "retry", "events", "destination"},
     {"itemcursors", "body", "verdict", "ranges", "window", "schema"},
     {"wire", "streams", "pace", "intents", "meter"},
-    {"client", "ledger", "sinks", "manifest"},
+    {"connection", "client", "ledger", "sinks", "manifest"},
     {"store", "asking", "sweep", "outcome"},
     {"engine"},
     {"export"},
@@ -76,8 +76,8 @@ def test_every_module_has_a_layer() -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("aiohttp", {"client", "sandbox"}),
-        ("sqlite3", {"ledger", "store"}),
+        ("aiohttp", {"connection", "sandbox"}),
+        ("sqlite3", {"changes", "ledger", "store"}),
         ("aiolimiter", {"pace"}),
         ("rich", {"cli"}),
         ("argparse", {"cli"}),

@@ -134,7 +134,16 @@ def test_a_429_without_a_usable_retry_after_waits_for_the_window_to_end(value: s
     ("reset", "seconds"), [("", DEFAULT_HOLD), ("x", DEFAULT_HOLD), ("0", 1.0), ("60", 60.0), ("99999", MAX_HOLD)]
 )
 def test_a_429_that_says_nothing_waits_a_minute_and_at_a_windows_end_a_second(reset: str, seconds: float) -> None:
-    assert judge(429, rate_limit_reset=reset) == Again("rate limit", seconds, hold=True)
+    held = judge(429, rate_limit_reset=reset)
+    assert isinstance(held, Again)
+    assert (held.after, held.hold, held.odd) == (seconds, True, seconds == MAX_HOLD)
+
+
+def test_a_wait_that_is_cut_short_is_worth_a_warning_which_says_how_long_it_was() -> None:
+    held = judge(429, Retry_After="1000000000")
+    assert isinstance(held, Again)
+    assert (held.after, held.odd) == (MAX_HOLD, True)
+    assert "1,000,000,000 s" in held.why
 
 
 ENVELOPES = {

@@ -18,7 +18,7 @@ def account_from(args: argparse.Namespace) -> Account:
     :raises UsageError: if the address makes no sense, or credentials are missing or can't be read.
     """
     token = None if args.token_file is None else _read_token(args.token_file)
-    return load_account(args.account, token=token)
+    return load_account(args.account, token=token, ca_file=args.ca_file)
 
 
 def _read_token(name: str) -> str:

@@ -95,6 +95,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="store_false",
         help="don't look for users who changed meanwhile: for an account known to be quiet",
     )
+    run.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at a user whose text is no valid Unicode (default: U+FFFD takes its place, the manifest says where)",
+    )
     run.add_argument("--restart", action="store_true", help="forget what is there and begin anew")
     run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
@@ -133,6 +138,9 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="read the token from a file, - for stdin")
+    parser.add_argument(
+        "--ca-file", metavar="FILE", help="trust these authorities (PEM) in place of the system's: for TLS proxies"
+    )
 
 
 def _positive(text: str) -> float:

@@ -48,6 +48,7 @@ def main(args: argparse.Namespace) -> int:
         ranges=args.ranges,
         limits=Limits(args.max_users, args.max_duration),
         restart=args.restart,
+        strict=args.strict,
         sweep=args.sweep,
     )
     # At a terminal, a table would be drawn over the users.
