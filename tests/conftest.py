@@ -8,6 +8,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 import exporter.library  # noqa: F401 (imported before there is a loop to block)
+from exporter.database import Database
 from exporter.ledger import Ledger
 
 
@@ -32,8 +33,10 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             "store.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove"},
             "export.py": {"_prepare"},
             "ledger.py": set(vars(Ledger)),
+            "database.py": set(vars(Database)),
             "sandbox_process.py": {"__init__", "stats", "close"},
-            "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close", "_sync_folder"},
+            "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close"},
+            "disk.py": {"sync_folder", "make_folder", "free_space"},
         }.items():
             for function in blockbuster.functions.values():
                 function.can_block_in(module, functions)

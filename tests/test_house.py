@@ -22,9 +22,9 @@ TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
 
 LAYERS = (
     {"version", "errors", "model"},
-    {"cursor", "mend", "account", "retry", "events", "destination"},
+    {"cursor", "mend", "account", "retry", "events", "destination", "disk"},
     {"wire", "verdict", "ranges"},
-    {"pace", "intents", "meter"},
+    {"pace", "intents", "meter", "database"},
     {"client", "ledger", "sinks", "manifest"},
     {"store", "engine"},
     {"export"},
@@ -76,7 +76,7 @@ def test_every_module_has_a_layer() -> None:
     ("library", "homes"),
     [
         ("aiohttp", {"client", "sandbox"}),
-        ("sqlite3", {"ledger", "store"}),
+        ("sqlite3", {"database", "store"}),
         ("aiolimiter", {"pace"}),
         ("rich", {"cli"}),
         ("argparse", {"cli"}),

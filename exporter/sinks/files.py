@@ -6,15 +6,16 @@ Every file is private (0600) whatever the umask, and never opened through a syml
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio.to_thread
 
 from exporter.destination import Destination
-from exporter.errors import LedgerError, OutputError
+from exporter.disk import sync_folder, translated
+from exporter.errors import LedgerError
 from exporter.fast import crc32
 from exporter.intents import Intent, Write
 from exporter.model import Query, Sideload
@@ -71,7 +72,7 @@ class FileSink:
     def remove(self, others: Iterable[str] = ()) -> None:
         """Remove what is there under the names of this output, and under others in its folder."""
         for path in self.existing(others):
-            with _translated(path):
+            with translated(path):
                 path.unlink()
 
     def differs(self, sizes: dict[str, int]) -> Path | None:
@@ -87,7 +88,7 @@ class FileSink:
         path = self._path(write.file)
         if not path.exists():
             return 0
-        with _translated(path), path.open("rb") as file:
+        with translated(path), path.open("rb") as file:
             file.seek(write.start)
             begin = write.start
             for whole, (end, crc) in enumerate(zip(write.ends, write.crcs, strict=True)):
@@ -102,7 +103,7 @@ class FileSink:
         for name in self._names:
             path, size = self._path(name), sizes.get(name, 0)
             self._paths[name] = path
-            with _translated(path):
+            with translated(path):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 self._fds[name] = fd
                 os.fchmod(fd, 0o600)
@@ -113,7 +114,7 @@ class FileSink:
                 os.lseek(fd, size, os.SEEK_SET)
                 os.fsync(fd)  # what recovery adopts was perhaps never brought to the disk
             self._staged[name] = self._written[name] = size
-        _sync_folder(self._destination.folder)
+        sync_folder(self._destination.folder)
 
     def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
         """Make an intent of a batch at once; compressed, when it has grown to a frame."""
@@ -150,7 +151,7 @@ class FileSink:
         """Append the bytes of each write. Without a single await: nothing comes in between."""
         for write in intent.writes:
             rest = memoryview(write.data)
-            with _translated(self._paths[write.file]):
+            with translated(self._paths[write.file]):
                 while rest:
                     rest = rest[os.write(self._fds[write.file], rest) :]
             self._written[write.file] = write.end
@@ -165,7 +166,7 @@ class FileSink:
 
     def _sync(self, names: list[str]) -> None:
         for name in names:
-            with _translated(self._paths[name]):
+            with translated(self._paths[name]):
                 _sync_data(self._fds[name])
 
     def finish(self) -> list[Intent]:
@@ -179,10 +180,10 @@ class FileSink:
         for name in self._names:
             final = self._destination.folder / name
             partial = final.with_name(name + PARTIAL)
-            with _translated(final):
+            with translated(final):
                 if partial.exists():
                     partial.rename(final)
-        _sync_folder(self._destination.folder)
+        sync_folder(self._destination.folder)
 
     def close(self) -> None:
         """Close every file."""
@@ -196,29 +197,3 @@ class FileSink:
         final = self._destination.folder / name
         partial = final.with_name(name + PARTIAL)
         return final if final.exists() and not partial.exists() else partial
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn an OSError into an OutputError which names the path and the space that is left."""
-    try:
-        yield
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror or exc}{_free_space(path)}") from exc
-
-
-def _free_space(path: Path) -> str:
-    try:
-        stat = os.statvfs(path.parent)
-    except OSError:
-        return ""
-    return f" ({stat.f_bavail * stat.f_frsize / 1e6:,.1f} MB free)"
-
-
-def _sync_folder(folder: Path) -> None:
-    with _translated(folder):
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
