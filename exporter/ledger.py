@@ -9,7 +9,8 @@ Theory of operation.
 4. On opening, intents are held against the files (`intents.recover`), so a kill loses nothing that is in a file.
 5. A commit survives a kill at once. It survives a power loss where positions move (synchronous=FULL, about once a
    second), not where an intent is noted (NORMAL): so a power loss only forgets what was written since.
-6. Where a sync of the output has failed, nothing that is not settled may be believed: `distrust` forgets it.
+6. Where a sync of the output has failed, nothing that is not settled may be believed unread. Of files the next start
+   reads it and writes it again; of what can't be read `distrust` forgets it, and it is handed over again.
 
 The tables can be read with any SQLite browser: `schema`, and the file itself, say what they mean.
 """

@@ -5,6 +5,7 @@ Every file is private (0600) whatever the umask, and never opened through a syml
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from exporter.sinks.compress import FRAME_SIZE, compressor
 from exporter.sinks.plan import plan_frame, plan_lines
 
 PARTIAL = ".partial"
+_CHUNK = 1 << 20
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -52,6 +54,8 @@ class FileSink:
     :raises OutputError: from every method, naming the path, if the disk refuses.
     """
 
+    readable = True
+
     def __init__(self, destination: Destination, query: Query) -> None:
         self._destination = destination
         self._compress = compressor(destination.compression)
@@ -62,6 +66,7 @@ class FileSink:
         self._written: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._held: dict[str, _Held] = {}
+        self._unproven: dict[str, int] = {}  # from where on a file was adopted by its intents
 
     def existing(self, others: Iterable[str] = ()) -> list[Path]:
         """Return what is there already under the names of this output, and under others."""
@@ -79,12 +84,14 @@ class FileSink:
         """Return a file of a finished output that is gone or has another size than it had, if there is one."""
         for name in self._names:
             path = self._destination.folder / name
-            if not path.is_file() or path.stat().st_size != sizes.get(name, 0):
-                return path
+            with translated(path):
+                if not path.is_file() or path.stat().st_size != sizes.get(name, 0):
+                    return path
         return None
 
     def whole_units(self, write: Write, last: bool) -> int:
         """Hold a write against its file, unit by unit."""
+        self._unproven.setdefault(write.file, write.start)
         path = self._path(write.file)
         if not path.exists():
             return 0
@@ -99,22 +106,41 @@ class FileSink:
         return len(write.ends)
 
     def open(self, sizes: dict[str, int]) -> None:
-        """Cut each file to its size, and open it for more."""
-        for name in self._names:
-            path, size = self._path(name), sizes.get(name, 0)
-            self._paths[name] = path
+        """Cut each file to its size, and open it for more.
+
+        :raises LedgerError: before anything is touched, if a file is shorter than that, or there twice.
+        """
+        self._paths = {name: self._path(name) for name in self._names}
+        for name, path in self._paths.items():
             with translated(path):
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-                self._fds[name] = fd
-                os.fchmod(fd, 0o600)
-                there = os.fstat(fd).st_size
-                if there < size:
-                    raise LedgerError(f"{path} is shorter than the ledger knows: {there} bytes of {size}")
-                os.ftruncate(fd, size)
-                os.lseek(fd, size, os.SEEK_SET)
-                os.fsync(fd)  # what recovery adopts was perhaps never brought to the disk
-            self._staged[name] = self._written[name] = size
+                self._check(name, path, sizes.get(name, 0))
+        for name, path in self._paths.items():
+            with translated(path):
+                self._open(name, path, sizes.get(name, 0))
         sync_folder(self._destination.folder)
+
+    def _check(self, name: str, path: Path, size: int) -> None:
+        final = self._destination.folder / name
+        if path != final and os.path.lexists(final):
+            raise LedgerError(f"{final} is there beside {path.name}: which one belongs to the export can't be told")
+        there = path.lstat().st_size if os.path.lexists(path) else 0
+        if there < size and not path.is_symlink():
+            raise LedgerError(f"{path} is shorter than the ledger knows: {there:,} bytes of {size:,}")
+
+    def _open(self, name: str, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._fds[name] = fd
+        os.fchmod(fd, 0o600)
+        os.ftruncate(fd, size)
+        # What recovery adopts was perhaps never brought to the disk; after a sync that failed, another one would bring
+        # nothing. Written again it is.
+        for at in range(self._unproven.get(name, size), size, _CHUNK):
+            piece = os.pread(fd, min(_CHUNK, size - at), at)
+            if os.pwrite(fd, piece, at) < len(piece):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.lseek(fd, size, os.SEEK_SET)
+        os.fsync(fd)
+        self._staged[name] = self._written[name] = size
 
     def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
         """Make an intent of a batch at once; compressed, when it has grown to a frame."""
@@ -159,13 +185,13 @@ class FileSink:
 
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Bring what is written up to now onto the disk, in a thread. A sync that failed is never tried again."""
-        sizes, dirty = dict(self._written), list(self._dirty)
-        self._dirty.clear()
-        await anyio.to_thread.run_sync(self._sync, dirty)
+        sizes = dict(self._written)
+        await anyio.to_thread.run_sync(self._sync, list(self._dirty))
         return sizes
 
     def _sync(self, names: list[str]) -> None:
         for name in names:
+            self._dirty.discard(name)  # here, not before the thread: a cancelled sync leaves what it did not do
             with translated(self._paths[name]):
                 _sync_data(self._fds[name])
 
@@ -181,8 +207,11 @@ class FileSink:
             final = self._destination.folder / name
             partial = final.with_name(name + PARTIAL)
             with translated(final):
-                if partial.exists():
-                    partial.rename(final)
+                if not partial.exists():
+                    continue
+                if os.path.lexists(final):
+                    raise LedgerError(f"{final} has come to be there meanwhile: it is not replaced by {partial.name}")
+                partial.rename(final)
         sync_folder(self._destination.folder)
 
     def close(self) -> None:
