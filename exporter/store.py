@@ -130,7 +130,7 @@ def remove(path: Path) -> None:
 
     :raises OutputError: if the disk refuses.
     """
-    for suffix in ("-wal", "-shm", "-journal", MARK, ".new-journal", ".new", ""):
+    for suffix in ("-wal", "-shm", "-journal", MARK, ".new-wal", ".new-shm", ".new-journal", ".new", ""):
         each = path.with_name(path.name + suffix)
         with translated(each), suppress(FileNotFoundError):
             each.unlink()
@@ -181,6 +181,9 @@ def _make(path: Path, belongs_to: dict[str, str], roles: tuple[str, ...]) -> Non
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             _fill(database, belongs_to, roles)
+            # Here, where a sync that fails costs just this file; the mode stays what it was then, without an error.
+            if database.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+                raise sqlite3.OperationalError("no write-ahead log can be kept there")
         new.rename(path)
     except (OSError, sqlite3.Error) as exc:
         reason = getattr(exc, "strerror", None) or exc
@@ -203,7 +206,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"{path} is a symlink: a ledger is never opened through one")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
     _check_version(path, database)
-    database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA wal_autocheckpoint=0")
     return database
 
