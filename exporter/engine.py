@@ -170,8 +170,9 @@ class Engine:
     async def _settle(self, *, final: bool = False) -> None:
         try:
             durable = await self._sink.sync(final=final)
-        except OutputError:  # never tried again: what is not settled may be lost, and must not be believed
-            self._ledger.distrust()
+        except OutputError:  # never tried again: what is not settled may be lost, and must not be believed unread
+            if not self._sink.readable:
+                self._ledger.distrust()
             raise
         if final:
             self._ledger.settle_part(durable)

@@ -9,28 +9,29 @@ Theory of operation.
 4. On opening, intents are held against the files (`intents.recover`), so a kill loses nothing that is in a file.
 5. A commit survives a kill at once. It survives a power loss where positions move (synchronous=FULL, about once a
    second), not where an intent is noted (NORMAL): so a power loss only forgets what was written since.
-6. Where a sync of the output has failed, nothing that is not settled may be believed: `distrust` forgets it.
+6. Where a sync of the output has failed, nothing that is not settled may be believed unread. Of files the next start
+   reads it and writes it again; of what can't be read `distrust` forgets it, and it is handed over again.
 
 The tables can be read with any SQLite browser: `schema`, and the file itself, say what they mean.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
 
 from exporter import intents
-from exporter.errors import LedgerError, OutputError
+from exporter.database import Database
+from exporter.errors import LedgerError
+from exporter.fast import crc32
 from exporter.intents import Intent, Recovered, Write
 from exporter.model import Position, Role, Sideload
 
-_NOTE = "INSERT INTO intent VALUES (?, ?)"
+_NOTE = "INSERT INTO intent VALUES (?, ?, ?)"
 
 
 class Range(NamedTuple):
@@ -69,41 +70,40 @@ class Totals:
 class Ledger:
     """Positions and intents of one export. Made by `store.open_ledger`.
 
-    :raises OutputError: from every method, if the disk refuses.
+    :raises OutputError, LedgerError: from every method, if the disk refuses, or the file is damaged.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._mode = ""
         self._unsettled: deque[tuple[int, Intent]] = deque()  # in summary; the whole of them is in the table
-        self._last = database.execute("SELECT coalesce(max(number), 0) FROM intent").fetchone()[0]
+        self._last = self._db.row("SELECT coalesce(max(number), 0) FROM intent")[0]
         self._pending: set[tuple[Sideload, str]] = set()
 
     def about(self) -> dict[str, str]:
         """Return what the ledger is about, by name."""
-        return dict(self._rows("SELECT name, value FROM about"))
+        return dict(self._db.rows("SELECT name, value FROM about"))
 
     def note(self, name: str, value: str) -> None:
         """Keep one more fact about the export, on disk before this returns."""
-        with self._transaction(durable=True):
-            self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        with self._db.transaction("about", durable=True) as connection:
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
     def start_run(self, started_at: str) -> int:
         """Count a new run, and return its number, from 1."""
-        with self._transaction():
-            return int(self._db.execute("INSERT INTO run (started_at) VALUES (?)", (started_at,)).lastrowid or 0)
+        with self._db.transaction("run") as connection:
+            return int(connection.execute("INSERT INTO run (started_at) VALUES (?)", (started_at,)).lastrowid or 0)
 
     def update_run(self, run: int, *, seconds: float, written: int, requests: int, retries: int, ended: str) -> None:
         """Keep what a run has done so far."""
-        with self._transaction():
-            self._db.execute(
+        with self._db.transaction("run") as connection:
+            connection.execute(
                 "UPDATE run SET seconds=?, users_written=?, requests=?, retries=?, ended=? WHERE number=?",
                 (seconds, written, requests, retries, ended, run),
             )
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
-        return [Run(*row) for row in self._rows("SELECT * FROM run ORDER BY number")]
+        return [Run(*row) for row in self._db.rows("SELECT * FROM run ORDER BY number")]
 
     def totals(self) -> Totals:
         """Return what all runs have done together, as far as it is settled."""
@@ -122,17 +122,17 @@ class Ledger:
 
     def expect(self, role: Role, users: int | None) -> None:
         """Keep the account's own count of a stream."""
-        with self._transaction():
-            self._db.execute("UPDATE stream SET expected_users=? WHERE role=?", (users, role))
+        with self._db.transaction("stream") as connection:
+            connection.execute("UPDATE stream SET expected_users=? WHERE role=?", (users, role))
 
     def expected(self) -> dict[Role, int | None]:
         """Return the account's own counts."""
-        return {Role(role): users for role, users in self._rows("SELECT role, expected_users FROM stream")}
+        return {Role(role): users for role, users in self._db.rows("SELECT role, expected_users FROM stream")}
 
     def ranges(self) -> Iterator[Range]:
         """Yield every range, as far as it is settled."""
         query = "SELECT number, role, until_id, cursor, skip, last_id, users, finished FROM range ORDER BY number"
-        for number, role, until, cursor, skip, last_id, users, finished in self._rows(query):
+        for number, role, until, cursor, skip, last_id, users, finished in self._db.rows(query):
             yield Range(number, Role(role), Position(cursor, skip, last_id, users, bool(finished)), until)
 
     def swept(self, role: Role) -> Range:
@@ -142,25 +142,28 @@ class Ledger:
         Its number is below 0: ranges that are not settled yet have numbers of their own.
         """
         number = -1 - list(Role).index(role)
-        with self._transaction(durable=True):
+        with self._db.transaction("range", durable=True) as database:
             query = "INSERT OR IGNORE INTO range (number, role, until_id, finished) VALUES (?, ?, 0, 1)"
-            self._db.execute(query, (number, role))
+            database.execute(query, (number, role))
         return next(each for each in self.ranges() if each.number == number)
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Return synced bytes and records of each file."""
-        return {name: (size, records) for name, size, records in self._rows("SELECT * FROM file")}
+        return {name: (size, records) for name, size, records in self._db.rows("SELECT * FROM file")}
 
     def intents(self) -> Iterator[Intent]:
         """Yield the intents that are not settled, in order.
 
         :raises LedgerError: if one can't be read.
         """
-        for (text,) in self._rows("SELECT writes_and_moves FROM intent ORDER BY number"):
+        for text, crc in self._db.rows("SELECT writes_and_moves, crc32 FROM intent ORDER BY number"):
             try:
-                yield intents.decode(text)
+                intent = intents.decode(text) if crc32(text.encode()) == crc else None
             except (ValueError, KeyError, TypeError) as exc:
                 raise LedgerError(f"the ledger holds an intent that can't be read ({exc})") from exc
+            if intent is None:
+                raise LedgerError("the ledger is damaged: one of its intents is not as it was written")
+            yield intent
 
     def unwritten(self, sideloads: dict[Sideload, list[tuple[str, bytes]]]) -> dict[Sideload, list[tuple[str, bytes]]]:
         """Choose the records that are not in the output yet, each once. They count as taken from now on."""
@@ -170,7 +173,7 @@ class Ledger:
                 if (kind, key) in self._pending:
                     continue
                 query = "SELECT 1 FROM sideload_written WHERE kind=? AND identity=?"
-                if self._rows(query, (kind, key)).fetchone():
+                if self._db.row(query, (kind, key)):
                     continue
                 self._pending.add((kind, key))
                 chosen.setdefault(kind, []).append((key, line))
@@ -180,15 +183,14 @@ class Ledger:
         """Commit what is about to be written. The caller writes it next, with nothing in between."""
         keys = [(write.kind, key) for write in intent.writes if write.kind for unit in write.keys for key in unit]
         self._last += 1
-        row = (self._last, intents.encode(intent).decode())
+        text = intents.encode(intent)
+        row = (self._last, text.decode(), crc32(text))
         if keys:
-            with self._transaction():
-                self._db.execute(_NOTE, row)
-                self._db.executemany("INSERT OR IGNORE INTO sideload_written VALUES (?, ?)", keys)
+            with self._db.transaction("intent", "sideload_written") as connection:
+                connection.execute(_NOTE, row)
+                connection.executemany("INSERT OR IGNORE INTO sideload_written VALUES (?, ?)", keys)
         else:
-            self._synchronous("NORMAL")
-            with _told("written"):
-                self._db.execute(_NOTE, row)  # one statement is a transaction of its own, at half the cost
+            self._db.commit_one(_NOTE, row)
         self._pending.difference_update(keys)
         self._unsettled.append((self._last, intent.summary()))
 
@@ -233,17 +235,17 @@ class Ledger:
 
     def warn(self, text: str, ids: Iterable[int] = ()) -> None:
         """Count a warning, with the ids it is about (the first hundred are kept)."""
-        with self._transaction():
-            row = self._db.execute("SELECT times, ids FROM warning WHERE text=?", (text,)).fetchone()
+        with self._db.transaction("warning") as connection:
+            row = self._db.row("SELECT times, ids FROM warning WHERE text=?", (text,))
             known = orjson.loads(row[1] or "[]") if row else []
             fresh = list(ids)
             kept = orjson.dumps((known + fresh)[:100]).decode()
             times = (row[0] if row else 0) + max(len(fresh), 1)
-            self._db.execute("INSERT OR REPLACE INTO warning VALUES (?, ?, ?)", (text, times, kept))
+            connection.execute("INSERT OR REPLACE INTO warning VALUES (?, ?, ?)", (text, times, kept))
 
     def warnings(self) -> list[str]:
         """Return the warnings, in words."""
-        rows = self._rows("SELECT text, times, ids FROM warning ORDER BY rowid")
+        rows = self._db.rows("SELECT text, times, ids FROM warning ORDER BY rowid")
         return [
             f"{text}: {times} users, {', '.join(map(str, orjson.loads(ids)))}" if ids != "[]" else text
             for text, times, ids in rows
@@ -255,58 +257,26 @@ class Ledger:
         return intents.recover(unsettled, sizes, users, whole_units)
 
     def _move(self, recovered: Recovered, *, upto: int) -> None:
-        with self._transaction(durable=True):
+        with self._db.transaction("range", "file", durable=True) as connection:
             for number, split in recovered.splits.items():
-                self._db.execute(
+                connection.execute(
                     "INSERT INTO range (number, role, until_id) SELECT ?, role, ? FROM range WHERE number=?",
                     (number, split.until, split.of),
                 )
-                self._db.execute("UPDATE range SET until_id=? WHERE number=?", (split.at, split.of))
+                connection.execute("UPDATE range SET until_id=? WHERE number=?", (split.at, split.of))
             for number, position in recovered.positions.items():
-                self._db.execute(
+                connection.execute(
                     "UPDATE range SET cursor=?, skip=?, last_id=?, users=?, finished=? WHERE number=?",
                     (position.cursor, position.skip, position.last_id, position.users, position.finished, number),
                 )
             for name, size in recovered.sizes.items():
-                self._db.execute("INSERT OR IGNORE INTO file (name) VALUES (?)", (name,))
+                connection.execute("INSERT OR IGNORE INTO file (name) VALUES (?)", (name,))
                 records = recovered.records.get(name, 0)
-                self._db.execute(
+                connection.execute(
                     "UPDATE file SET synced_bytes=?, records=records+? WHERE name=?", (size, records, name)
                 )
-            self._db.executemany("DELETE FROM sideload_written WHERE kind=? AND identity=?", recovered.lost)
-            self._db.execute("DELETE FROM intent WHERE number<=?", (upto,))
-
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        with _told("read"):
-            return self._db.execute(query, values)
-
-    def _synchronous(self, mode: str) -> None:
-        if mode != self._mode:
-            with _told("written"):
-                self._db.execute(f"PRAGMA synchronous={mode}")
-            self._mode = mode
-
-    @contextmanager
-    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
-        self._synchronous("FULL" if durable else "NORMAL")
-        with _told("written"):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn an error of SQLite's into one that says what the ledger can't be."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise OutputError(f"the ledger can't be {what} ({exc})") from exc
+            connection.executemany("DELETE FROM sideload_written WHERE kind=? AND identity=?", recovered.lost)
+            connection.execute("DELETE FROM intent WHERE number<=?", (upto,))
 
 
 def _is_within(intent: Intent, durable: dict[str, int]) -> bool:

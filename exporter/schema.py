@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """Raised with any change that an older zexport would misread."""
 
 SCHEMA = f"""
@@ -19,9 +19,15 @@ CREATE TABLE range (
 CREATE TABLE file (
     name TEXT PRIMARY KEY, synced_bytes INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE sideload_written (kind TEXT, identity TEXT, PRIMARY KEY (kind, identity)) WITHOUT ROWID;
-CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL);
+CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL, crc32 INTEGER NOT NULL);
 CREATE TABLE warning (text TEXT PRIMARY KEY, times INTEGER NOT NULL, ids TEXT NOT NULL DEFAULT '');
+CREATE TABLE seal (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+
+SEALED = ("about", "run", "stream", "range", "file", "warning")
+"""Tables of which a seal is kept: all that stay small."""
+MARK = "-mark"
+"""What the name of the mark has behind the ledger's."""
 
 ABOUT = {
     "what": "the positions of a zexport export; zexport alone writes here",
@@ -33,5 +39,7 @@ ABOUT = {
     "table intent": "lines written or about to be written behind synced_bytes, with a CRC-32 each",
     "table sideload_written": "records of sideload files, so that each is written once",
     "table warning": "what the manifest and the summary will warn of, how often, and the first ids it is about",
+    "table seal": "a CRC-32 of the rows of each small table, and how many durable commits there were: as many as the "
+    "file beside this one says whose name ends with -mark, or one more",
     "table about": "these words, and what the export is of: account, query, output",
 }

@@ -13,15 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import orjson
 
 from exporter.account import Account
+from exporter.database import Database, explained
 from exporter.destination import Destination
+from exporter.disk import free_space, make_folder, sync_folder, translated
 from exporter.errors import LedgerError, LockedError, OutputError
 from exporter.ledger import Ledger
 from exporter.model import Query
-from exporter.schema import ABOUT, SCHEMA, VERSION
+from exporter.schema import ABOUT, MARK, SCHEMA, VERSION
 
 STATUS_LOOKS = 0.2
 """Seconds for which a lock is tried for: `status` holds it for a moment when it looks whether a run is alive."""
@@ -77,19 +80,18 @@ def locked(destination: Destination) -> Iterator[None]:
     if path is None:
         yield
         return
-    try:
+    with translated(path):
         if not destination.stdout:
-            destination.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+            make_folder(destination.folder)
+            make_folder(path.parent)
             if path.parent.is_symlink():
                 raise OutputError(f"{path.parent} is a symlink: no ledger is kept behind one")
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror}") from exc
     try:
-        _lock(fd, destination)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with translated(path):
+            _lock(fd, destination)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
@@ -124,10 +126,14 @@ def holder(destination: Destination) -> str | None:
 
 
 def remove(path: Path) -> None:
-    """Remove a ledger and what SQLite puts beside it: that first, or a new ledger would take it for its own."""
-    for suffix in ("-wal", "-shm", "-journal", ".new", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
+    """Remove a ledger and what SQLite puts beside it: that first, or a new ledger would take it for its own.
+
+    :raises OutputError: if the disk refuses.
+    """
+    for suffix in ("-wal", "-shm", "-journal", MARK, ".new-wal", ".new-shm", ".new-journal", ".new", ""):
+        each = path.with_name(path.name + suffix)
+        with translated(each), suppress(FileNotFoundError):
+            each.unlink()
 
 
 @contextmanager
@@ -137,21 +143,18 @@ def open_ledger(path: Path | None, belongs_to: dict[str, str], roles: tuple[str,
     :raises LedgerError: if it belongs to another export, or can't be read.
     """
     try:
+        if path is not None and not path.exists():
+            _make(path, belongs_to, roles)
+        connection = _connect(path) if path is not None else sqlite3.connect(":memory:", isolation_level=None)
         if path is None:
-            database = sqlite3.connect(":memory:", isolation_level=None)
-            _fill(database, belongs_to, roles)
-        else:
-            if not path.exists():
-                _make(path, belongs_to, roles)
-            database = _connect(path)
+            _fill(connection, belongs_to, roles)
     except sqlite3.Error as exc:
-        raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
-    with closing(database):
-        try:
-            ledger = Ledger(database)
-            _check(path, ledger, belongs_to)
-        except (sqlite3.Error, OutputError) as exc:
-            raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
+        raise explained(exc, path, "read") from exc
+    with closing(Database(connection, path)) as database:
+        database.check()
+        ledger = Ledger(database)
+        _check(path, ledger, belongs_to)
+        database.write_back()
         yield ledger
 
 
@@ -166,7 +169,7 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         ) as database:
             _check_version(path, database)
-            yield Ledger(database)
+            yield Ledger(Database(database, path))
     except sqlite3.Error as exc:
         raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
 
@@ -178,17 +181,23 @@ def _make(path: Path, belongs_to: dict[str, str], roles: tuple[str, ...]) -> Non
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             _fill(database, belongs_to, roles)
+            # Here, where a sync that fails costs just this file; the mode stays what it was then, without an error.
+            if database.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+                raise sqlite3.OperationalError("no write-ahead log can be kept there")
         new.rename(path)
     except (OSError, sqlite3.Error) as exc:
-        raise OutputError(f"{path} can't be made ({getattr(exc, 'strerror', None) or exc})") from exc
+        reason = getattr(exc, "strerror", None) or exc
+        raise OutputError(f"{path} can't be made ({reason}){free_space(path)}") from exc
+    sync_folder(path.parent)  # before any output: what a power loss leaves of that needs a ledger to belong to
 
 
 def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
     database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
     database.execute("BEGIN")
-    database.executemany("INSERT INTO about VALUES (?, ?)", (ABOUT | belongs_to).items())
+    database.executemany("INSERT INTO about VALUES (?, ?)", (ABOUT | belongs_to | {"made": token_hex(8)}).items())
     database.executemany("INSERT INTO stream (role) VALUES (?)", [(role,) for role in roles])
     database.executemany("INSERT INTO range (role) VALUES (?)", [(role,) for role in roles])
+    Database(database).seal()
     database.execute("COMMIT")
 
 
@@ -197,7 +206,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"{path} is a symlink: a ledger is never opened through one")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
     _check_version(path, database)
-    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA wal_autocheckpoint=0")
     return database
 
 
@@ -218,7 +227,5 @@ def _check(path: Path | None, ledger: Ledger, belongs_to: dict[str, str]) -> Non
     ]
     if differences:
         raise LedgerError(f"{path} belongs to another export: " + "; ".join(differences))
-    for _ in ledger.ranges():  # an unreadable ledger shows itself now, before anything is done
-        pass
-    for _ in ledger.intents():
+    for _ in ledger.intents():  # a damaged one shows itself now, before anything is done
         pass

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.cursor import Trust, make
+from exporter.database import Database
 from exporter.intents import Intent, Write
 from exporter.ledger import Ledger
 from exporter.model import Page, Position, Role
@@ -99,7 +100,7 @@ class World:
         self._start()
 
     def _start(self) -> None:
-        self.ledger = Ledger(self._database)
+        self.ledger = Ledger(Database(self._database))
         recovered = self.ledger.recover(lambda write, _: self._whole(write))
         self.file = self.file[: recovered.sizes.get(FILE, 0)]
         self.synced = len(self.file)

@@ -18,6 +18,7 @@ from typing import Any
 
 from exporter.asking import Asking
 from exporter.cursor import make
+from exporter.database import Database
 from exporter.engine import Engine, Limits
 from exporter.events import ignore
 from exporter.intents import Intent
@@ -198,7 +199,7 @@ async def export(server: Server, share: float = 0.95, ranges: int | None = None,
     for role in server.ids:
         database.execute("INSERT INTO stream (role) VALUES (?)", (role,))
         database.execute("INSERT INTO range (role) VALUES (?)", (role,))
-    query, ledger, sink = Query(roles=tuple(server.ids), page_size=server.size), Ledger(database), Memory()
+    query, ledger, sink = Query(roles=tuple(server.ids), page_size=server.size), Ledger(Database(database)), Memory()
     meter = Meter(query.roles, now)
     for role in server.ids:
         meter.roles[role].unfinished = 1

@@ -171,7 +171,7 @@ def test_share_takes_that_part_of_the_accounts_limit(tmp_path: Path) -> None:
         (["--share", "1.5"], "at most 1"),
         (["--rate", "-1"], "more than 0"),
         (["--ranges", "0"], "at least 1"),
-        (["--ranges", "many"], "must be a number"),
+        (["--ranges", "many"], "must be auto, off or a whole number"),
         (["--max-users", "0"], "at least 1"),
         (["--max-duration", "nan"], "more than 0"),
         (["--sort", "a&b"], "sort must be a field name"),

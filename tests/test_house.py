@@ -22,9 +22,9 @@ TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
 
 LAYERS = (
     {"version", "errors", "model", "fast"},
-    {"changes", "distinct", "cursor", "mend", "account", "retry", "events", "destination"},
+    {"changes", "distinct", "cursor", "mend", "account", "retry", "events", "destination", "disk"},
     {"itemcursors", "body", "verdict", "ranges", "window", "schema"},
-    {"wire", "streams", "pace", "intents", "meter"},
+    {"wire", "streams", "pace", "intents", "meter", "database"},
     {"connection", "client", "ledger", "sinks", "manifest"},
     {"store", "asking", "sweep", "outcome"},
     {"engine"},
@@ -77,7 +77,7 @@ def test_every_module_has_a_layer() -> None:
     ("library", "homes"),
     [
         ("aiohttp", {"connection", "sandbox"}),
-        ("sqlite3", {"changes", "ledger", "store"}),
+        ("sqlite3", {"changes", "database", "store"}),
         ("aiolimiter", {"pace"}),
         ("rich", {"cli"}),
         ("argparse", {"cli"}),

@@ -44,7 +44,7 @@ def test_a_fault_on_the_way_loses_and_repeats_nobody(fault: str, ranges: str, tm
     assert sorted_lines(*role_files(tmp_path / "out")) == expected_lines(USERS)
     finished = json.loads(done.stderr.splitlines()[-1])
     assert struck == 3
-    assert finished["retries"] in ([3] if ranges == "off" else [2, 3])  # the ninth may be one that nobody needs
+    assert finished["retries"] in ([3] if ranges == "off" else range(4))  # a landing that fails is not tried again
 
 
 def test_many_faults_at_random_lose_and_repeat_nobody(tmp_path: Path) -> None:

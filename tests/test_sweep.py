@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.changes import Written
+from exporter.database import Database
 from exporter.errors import AuthError, UsageError
 from exporter.events import ignore
 from exporter.intents import Intent
@@ -91,7 +92,7 @@ async def sweep(account: Account, output: Output, began: float = BEGAN, roles: t
     database.executescript(SCHEMA)
     for role in roles:
         database.execute("INSERT INTO stream (role) VALUES (?)", (role,))
-    ledger = Ledger(database)
+    ledger = Ledger(Database(database))
 
     async def append(batch: Batch) -> None:
         output.appended += batch.lines

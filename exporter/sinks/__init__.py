@@ -19,7 +19,11 @@ class Sink(Protocol):
 
     Lines are staged, which makes intents of them; the caller notes an intent and then writes it, in order. Nothing
     is written that was not staged, and nothing else may be written between noting and writing.
+
+    `readable`: what was written can be held against its intents, and written again where it may not be on the disk.
     """
+
+    readable: bool
 
     def existing(self) -> list[Path]:
         """Return what is there already under the names of this output."""

@@ -17,6 +17,8 @@ from exporter.sinks.plan import plan_lines
 class DeliverySink:
     """Counts what was handed over; there is nothing to find, cut, rename or close."""
 
+    readable = False
+
     def __init__(self) -> None:
         self._staged = self._written = 0
 

@@ -5,9 +5,10 @@ Every file is private (0600) whatever the umask, and never opened through a syml
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,8 @@ import anyio.to_thread
 
 from exporter.changes import Written
 from exporter.destination import Destination
-from exporter.errors import LedgerError, OutputError
+from exporter.disk import sync_folder, translated
+from exporter.errors import LedgerError
 from exporter.fast import crc32
 from exporter.intents import Intent, Write
 from exporter.model import Query, Role, Sideload
@@ -27,6 +29,7 @@ from exporter.sinks.plan import plan_frame, plan_lines
 from exporter.sinks.reading import lines_of
 
 PARTIAL = ".partial"
+_CHUNK = 1 << 20
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -56,6 +59,8 @@ class FileSink:
     :raises OutputError: from every method, naming the path, if the disk refuses.
     """
 
+    readable = True
+
     def __init__(self, destination: Destination, query: Query) -> None:
         self._destination = destination
         self._compress = compressor(destination.compression)
@@ -67,6 +72,7 @@ class FileSink:
         self._written: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._held: dict[str, _Held] = {}
+        self._unproven: dict[str, int] = {}  # from where on a file was adopted by its intents
 
     def existing(self, others: Iterable[str] = ()) -> list[Path]:
         """Return what is there already under the names of this output, and under others."""
@@ -77,23 +83,25 @@ class FileSink:
     def remove(self, others: Iterable[str] = ()) -> None:
         """Remove what is there under the names of this output, and under others in its folder."""
         for path in self.existing(others):
-            with _translated(path):
+            with translated(path):
                 path.unlink()
 
     def differs(self, sizes: dict[str, int]) -> Path | None:
         """Return a file of a finished output that is gone or has another size than it had, if there is one."""
         for name in self._names:
             path = self._destination.folder / name
-            if not path.is_file() or path.stat().st_size != sizes.get(name, 0):
-                return path
+            with translated(path):
+                if not path.is_file() or path.stat().st_size != sizes.get(name, 0):
+                    return path
         return None
 
     def whole_units(self, write: Write, last: bool) -> int:
         """Hold a write against its file, unit by unit."""
+        self._unproven.setdefault(write.file, write.start)
         path = self._path(write.file)
         if not path.exists():
             return 0
-        with _translated(path), path.open("rb") as file:
+        with translated(path), path.open("rb") as file:
             file.seek(write.start)
             begin = write.start
             for whole, (end, crc) in enumerate(zip(write.ends, write.crcs, strict=True)):
@@ -104,22 +112,41 @@ class FileSink:
         return len(write.ends)
 
     def open(self, sizes: dict[str, int]) -> None:
-        """Cut each file to its size, and open it for more."""
-        for name in self._names:
-            path, size = self._path(name), sizes.get(name, 0)
-            self._paths[name] = path
-            with _translated(path):
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-                self._fds[name] = fd
-                os.fchmod(fd, 0o600)
-                there = os.fstat(fd).st_size
-                if there < size:
-                    raise LedgerError(f"{path} is shorter than the ledger knows: {there} bytes of {size}")
-                os.ftruncate(fd, size)
-                os.lseek(fd, size, os.SEEK_SET)
-                os.fsync(fd)  # what recovery adopts was perhaps never brought to the disk
-            self._staged[name] = self._written[name] = size
-        _sync_folder(self._destination.folder)
+        """Cut each file to its size, and open it for more.
+
+        :raises LedgerError: before anything is touched, if a file is shorter than that, or there twice.
+        """
+        self._paths = {name: self._path(name) for name in self._names}
+        for name, path in self._paths.items():
+            with translated(path):
+                self._check(name, path, sizes.get(name, 0))
+        for name, path in self._paths.items():
+            with translated(path):
+                self._open(name, path, sizes.get(name, 0))
+        sync_folder(self._destination.folder)
+
+    def _check(self, name: str, path: Path, size: int) -> None:
+        final = self._destination.folder / name
+        if path != final and os.path.lexists(final):
+            raise LedgerError(f"{final} is there beside {path.name}: which one belongs to the export can't be told")
+        there = path.lstat().st_size if os.path.lexists(path) else 0
+        if there < size and not path.is_symlink():
+            raise LedgerError(f"{path} is shorter than the ledger knows: {there:,} bytes of {size:,}")
+
+    def _open(self, name: str, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._fds[name] = fd
+        os.fchmod(fd, 0o600)
+        os.ftruncate(fd, size)
+        # What recovery adopts was perhaps never brought to the disk; after a sync that failed, another one would bring
+        # nothing. Written again it is.
+        for at in range(self._unproven.get(name, size), size, _CHUNK):
+            piece = os.pread(fd, min(_CHUNK, size - at), at)
+            if os.pwrite(fd, piece, at) < len(piece):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.lseek(fd, size, os.SEEK_SET)
+        os.fsync(fd)
+        self._staged[name] = self._written[name] = size
 
     def stage(self, batch: Batch, sideloads: Sideloads) -> list[Intent]:
         """Make an intent of a batch at once; compressed, when it has grown to a frame."""
@@ -156,7 +183,7 @@ class FileSink:
         """Append the bytes of each write. Without a single await: nothing comes in between."""
         for write in intent.writes:
             rest = memoryview(write.data)
-            with _translated(self._paths[write.file]):
+            with translated(self._paths[write.file]):
                 while rest:
                     rest = rest[os.write(self._fds[write.file], rest) :]
             self._written[write.file] = write.end
@@ -164,14 +191,14 @@ class FileSink:
 
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Bring what is written up to now onto the disk, in a thread. A sync that failed is never tried again."""
-        sizes, dirty = dict(self._written), list(self._dirty)
-        self._dirty.clear()
-        await anyio.to_thread.run_sync(self._sync, dirty)
+        sizes = dict(self._written)
+        await anyio.to_thread.run_sync(self._sync, list(self._dirty))
         return sizes
 
     def _sync(self, names: list[str]) -> None:
         for name in names:
-            with _translated(self._paths[name]):
+            self._dirty.discard(name)  # here, not before the thread: a cancelled sync leaves what it did not do
+            with translated(self._paths[name]):
                 _sync_data(self._fds[name])
 
     def finish(self) -> list[Intent]:
@@ -195,7 +222,7 @@ class FileSink:
     def _written_lines(self, ids: set[int], stopped: Event) -> dict[int, list[Written]]:
         found: dict[int, list[Written]] = {}
         for name in dict.fromkeys(map(self.file_of, self._roles)):
-            with _translated(self._paths[name]):
+            with translated(self._paths[name]):
                 for user_id, line in lines_of(self._paths[name], ids, stopped.is_set):
                     found.setdefault(user_id, []).append(Written.read(name, line))
         return found
@@ -205,10 +232,13 @@ class FileSink:
         for name in self._names:
             final = self._destination.folder / name
             partial = final.with_name(name + PARTIAL)
-            with _translated(final):
-                if partial.exists():
-                    partial.rename(final)
-        _sync_folder(self._destination.folder)
+            with translated(final):
+                if not partial.exists():
+                    continue
+                if os.path.lexists(final):
+                    raise LedgerError(f"{final} has come to be there meanwhile: it is not replaced by {partial.name}")
+                partial.rename(final)
+        sync_folder(self._destination.folder)
 
     def close(self) -> None:
         """Close every file."""
@@ -222,29 +252,3 @@ class FileSink:
         final = self._destination.folder / name
         partial = final.with_name(name + PARTIAL)
         return final if final.exists() and not partial.exists() else partial
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn an OSError into an OutputError which names the path and the space that is left."""
-    try:
-        yield
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror or exc}{_free_space(path)}") from exc
-
-
-def _free_space(path: Path) -> str:
-    try:
-        stat = os.statvfs(path.parent)
-    except OSError:
-        return ""
-    return f" ({stat.f_bavail * stat.f_frsize / 1e6:,.1f} MB free)"
-
-
-def _sync_folder(folder: Path) -> None:
-    with _translated(folder):
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -45,7 +45,10 @@ class StdoutSink(DeliverySink):
         """Go on counting where the last run ended."""
         super().open(sizes)
         if self._written and self._kind == stat.S_IFREG and not self._ends_a_line():
-            os.write(self._fd, b"\n")  # a kill has torn the last line: no other may be glued to it
+            try:
+                os.write(self._fd, b"\n")  # a kill has torn the last line: no other may be glued to it
+            except OSError as exc:
+                raise OutputError(f"stdout: {exc.strerror or exc}") from exc
 
     def _ends_a_line(self) -> bool:
         try:
