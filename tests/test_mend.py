@@ -68,10 +68,8 @@ def fits(user: dict[str, Any], path: tuple[str, ...]) -> bool:
     if name not in user:
         return True
     inner = user[name]
-    if (
-        path == ("meta", "page", "cursor") and "cursor" in inner
-    ):  # another place where cursors stand, and looked at first
-        return False
+    if "page" in path and isinstance(inner, dict) and "cursor" in inner:
+        return False  # another place where cursors may stand, which is looked at first
     return bool(rest) and isinstance(inner, dict) and bool(inner) and fits(inner, tuple(rest))
 
 
