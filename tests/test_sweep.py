@@ -11,7 +11,6 @@ import pytest
 
 from exporter.changes import Written
 from exporter.database import Database
-from exporter.database import Database
 from exporter.errors import AuthError, UsageError
 from exporter.events import ignore
 from exporter.intents import Intent
