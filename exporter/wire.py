@@ -127,18 +127,22 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
         try:
             parsed = _body.decode(body)
             raws = list(map(bytes, parsed.users))
-            sound = mend.are_utf8(raws)
+            sound = mend.are_utf8(raws) and all(map(mend.are_utf8, _sideloaded(parsed)))
         except msgspec.ValidationError:
             raise
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for a key, or a text of the page's own
             sound = False
         if not sound:
             body = mend.mend(body)
             parsed = _body.decode(body)
             raws = list(map(bytes, parsed.users))
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise NotAPage(f"the response is no page of users ({exc})") from exc
     return body, parsed, raws
+
+
+def _sideloaded(parsed: _Body) -> list[list[bytes]]:
+    return [list(map(bytes, records)) for kind in Sideload if (records := getattr(parsed, kind.value))]
 
 
 def read_increment(body: bytes) -> Increment:
