@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
 from types import TracebackType
 from typing import Any, Self
+
+from tests.forked import becoming, can_fork
 
 TIMEOUT = 30.0
 """Seconds for anything a sandbox is waited for."""
@@ -20,8 +23,10 @@ class SandboxProcess:
     """
 
     def __init__(self, *flags: str) -> None:
-        command = [sys.executable, "-m", "exporter", "sandbox", "--port", "0", *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        words = ["sandbox", "--port", "0", *flags]
+        become = becoming(words, os.environ) if can_fork() else None
+        command = [sys.executable, "-m", "exporter", *words]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=become)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url.startswith("http://127.0.0.1:"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.sandbox import Population
+from tests.forked import becoming, can_fork
 
 COMMAND = [sys.executable, "-m", "exporter"]
 FAST = ("--rate-limit", "1000000")
@@ -26,31 +27,40 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def zexport(
-    *args: str | Path, cwd: Path | None = None, stdin: str | None = None, env: dict[str, str] | None = None
+    *args: str | Path,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *map(str, args)],
-        cwd=cwd,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment(**(env or {})),
-        check=False,
-    )
+    """Run a command to its end.
+
+    :param fresh: in a new Python; else in a fork of this one (`forked`), which is there at once.
+    """
+    popen = {"cwd": cwd, "env": environment(**(env or {})), "text": True}
+    popen["stdin"] = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    with start(*args, fresh=fresh, **popen) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=TIMEOUT)  # type: ignore[arg-type]  # text, as asked
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(args, process.returncode, str(stdout), str(stderr))
 
 
-def start(*args: str | Path, **popen: Any) -> subprocess.Popen[bytes]:
-    """Start a command; its stderr and stdout are pipes, unless something else is said."""
+def start(*args: str | Path, fresh: bool = False, **popen: Any) -> subprocess.Popen[bytes]:
+    """Start a command; its stderr and stdout are pipes, unless something else is said. `fresh` as for `zexport`."""
     usual: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
         "env": environment(),
     }
-    process: subprocess.Popen[bytes] = subprocess.Popen([*COMMAND, *map(str, args)], **(usual | popen))
+    settings = usual | popen
+    words = [*map(str, args)]
+    if not fresh and "preexec_fn" not in settings and can_fork():
+        settings["preexec_fn"] = becoming(words, settings["env"])
+    process: subprocess.Popen[bytes] = subprocess.Popen([*COMMAND, *words], **settings)
     return process
 
 
