@@ -141,13 +141,15 @@ class Database:
         with self._told("written"):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def close(self) -> None:
+    def close(self, *, as_it_is: bool = False) -> None:
         """Close; after an I/O error without the checkpoint that SQLite makes then, for that would sync again.
 
         It makes none if another connection is open, and none for one that may only read.
+
+        :param as_it_is: without it in any case: what is refused is left to whoever can make sense of it.
         """
         with suppress(sqlite3.Error):
-            if self.failed is not None and self.path is not None:
+            if (self.failed is not None or as_it_is) and self.path is not None:
                 reader = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
                 with suppress(sqlite3.Error):
                     reader.execute("SELECT 1 FROM about").fetchone()
