@@ -66,9 +66,9 @@ class Campaign:
         for name in ("users lost", "users repeated", "ends other than complete"):
             record[name] += 0
 
-    def every(self, call: str, mode: str) -> None:
+    def every(self, call: str, mode: str, step: int = 1) -> None:
         """Survive a fault at the first of these calls, at the second and so on, until a run makes no more of them."""
-        for number in count(1):
+        for number in count(1, step):
             if not self.survive(Fault(call, mode, number)) and number >= self.calls[call]:
                 return
 

@@ -19,8 +19,8 @@ from tests.forked import Forks
 SECTOR = 512
 """Bytes that a disk writes whole or not at all."""
 CALLS = "openat,close,write,pwrite64,lseek,ftruncate,fsync,fdatasync,rename,unlink,mkdir"
-STYLES = ("nothing", "all", "in order", "any")
-"""What is left of what was not synced."""
+STYLES = ("nothing", "all", "in order", "any", "each its own", "torn data")
+"""What is left of what was not synced. The last: all but the output files' data, of which only the sizes are sure."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,19 @@ class Recording:
     def moments(self) -> list[int]:
         """Return the numbers of changes right behind which names changed or something was synced."""
         return [number for number, each in enumerate(self.changes, 1) if each.what not in ("write", "truncate")]
+
+    def is_data(self, file: int) -> bool:
+        """Tell whether a file is one of the output's."""
+        made = [change.path for change in self.changes if change.what == "create" and change.file == file]
+        there = [name for name, each in self.names.items() if each == file]
+        return any(".ndjson" in Path(name).name for name in made + there)
+
+    def forget(self, synced: dict[str, int]) -> None:
+        """Forget what was in the output files but not on the disk: a sync of it had failed."""
+        for name, file in self.names.items():
+            if self.is_data(file):
+                size = synced.get(Path(name).name.removesuffix(".partial"), 0)
+                self.contents[file] = self.contents[file][:size]
 
 
 def record_run(forks: Forks, kind: Kind, url: str, folder: Path) -> Recording:
@@ -173,30 +186,67 @@ def lose_power(recording: Recording, moment: int, style: str, seed: int, folder:
             named[change.path] = max(named[change.path], change.upto)
     contents = {file: bytearray(content) for file, content in recording.contents.items()}
     names, folders = dict(recording.names), set(recording.folders)
-    steps: dict[int | str, int] = {}
+    left: dict[int | str, _Left] = {}
     for number, change in enumerate(changes):
+        home = str(Path(change.path).parent)
         if change.what in ("write", "truncate"):
             content = contents.setdefault(change.file, bytearray())
             if number < synced[change.file]:
                 _apply(content, change)
-            elif style != "nothing":
-                _apply_in_part(content, change, style, rng, steps.setdefault(change.file, rng.randint(0, 12)))
-                steps[change.file] -= 1
-        elif change.what in ("create", "rename", "unlink", "mkdir"):
-            home = str(Path(change.path).parent)
-            left = steps.setdefault(home, rng.randint(0, 4))
-            there = (
-                number < named[home]
-                or {
-                    "nothing": False,
-                    "all": True,
-                    "in order": left > 0,
-                    "any": rng.random() < 0.5,
-                }[style]
-            )
-            steps[home] -= number >= named[home]
-            _rename(names, folders, change, there)
+            else:
+                data = recording.is_data(change.file)
+                left.setdefault(change.file, _Left.of(style, rng, data=data)).apply(content, change)
+        elif not change.what.startswith("sync") and (
+            number < named[home] or left.setdefault(home, _Left.of(style, rng)).there()
+        ):
+            _rename(names, folders, change)
     _build(folder, folders, names, contents)
+
+
+@dataclass
+class _Left:
+    """What is left of one file's writes, or of the changes of names in one folder."""
+
+    style: str
+    rng: random.Random
+    steps: int
+    sized: bool
+
+    @classmethod
+    def of(cls, style: str, rng: random.Random, *, data: bool = False) -> _Left:
+        if style == "torn data":
+            return cls("any" if data else "all", rng, 0, sized=True)
+        own = rng.choice(STYLES[:4]) if style == "each its own" else style
+        return cls(own, rng, rng.randint(0, 12), sized=rng.random() < 0.3)
+
+    def there(self) -> bool:
+        """Tell whether the next change is whole on the disk."""
+        self.steps -= 1
+        in_order, any_ = self.steps >= 0, self.rng.random() < 0.5
+        return {"nothing": False, "all": True, "in order": in_order, "any": any_}[self.style]
+
+    def apply(self, content: bytearray, change: Change) -> None:
+        """Make of a write what is left of it."""
+        if self.style == "any" and change.what == "write":
+            self._apply_sectors(content, change)
+        elif self.there():
+            _apply(content, change)
+        elif self.style == "in order" and self.steps == -1 and change.what == "write":  # it was being written: torn
+            cut = self.rng.randint(0, len(change.data))
+            if change.at < len(content):  # in place: by whole sectors
+                cut = max(cut - (change.at + cut) % SECTOR, 0)
+            _apply(content, Change("write", at=change.at, data=change.data[:cut]))
+
+    def _apply_sectors(self, content: bytearray, change: Change) -> None:
+        likely, end = self.rng.choice((0.0, 0.1, 0.5, 0.9, 1.0)), change.at + len(change.data)
+        if self.sized:
+            content.extend(bytes(max(end - len(content), 0)))
+        at = change.at
+        while at < end:
+            until = min(at - at % SECTOR + SECTOR, end)
+            if self.rng.random() < likely:
+                _apply(content, Change("write", at=at, data=change.data[at - change.at : until - change.at]))
+            at = until
 
 
 def _apply(content: bytearray, change: Change) -> None:
@@ -208,31 +258,7 @@ def _apply(content: bytearray, change: Change) -> None:
         content[change.at : change.at + len(change.data)] = change.data
 
 
-def _apply_in_part(content: bytearray, change: Change, style: str, rng: random.Random, left: int) -> None:
-    if style == "all" or (style == "in order" and left > 0):
-        _apply(content, change)
-    elif style == "in order" and left == 0 and change.what == "write":  # the one that was being written: torn
-        cut = rng.randint(0, len(change.data))
-        if change.at < len(content):  # in place: by whole sectors
-            cut = max(cut - (change.at + cut) % SECTOR, 0)
-        _apply(content, Change("write", at=change.at, data=change.data[:cut]))
-    elif style == "any" and change.what == "truncate" and rng.random() < 0.5:
-        _apply(content, change)
-    elif style == "any" and change.what == "write":
-        likely, end = rng.choice((0.0, 0.1, 0.5, 0.9, 1.0)), change.at + len(change.data)
-        if rng.random() < 0.3:
-            content.extend(bytes(max(end - len(content), 0)))  # its size got to the disk, whatever of it did
-        at = change.at
-        while at < end:
-            until = min(at - at % SECTOR + SECTOR, end)
-            if rng.random() < likely:
-                _apply(content, Change("write", at=at, data=change.data[at - change.at : until - change.at]))
-            at = until
-
-
-def _rename(names: dict[str, int], folders: set[str], change: Change, there: bool) -> None:
-    if not there:
-        return
+def _rename(names: dict[str, int], folders: set[str], change: Change) -> None:
     if change.what == "create":
         names[change.path] = change.file
     elif change.what == "mkdir":

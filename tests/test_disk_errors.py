@@ -172,7 +172,8 @@ def test_a_disk_that_is_full_for_the_ledger_alone_is_named_and_with_room_made_th
 
 
 # Case 4: a short write, and then an error: a limit on the size of files makes both.
-@pytest.mark.parametrize("limit", [20_000, 90_000, 130_001])
+# The last limit is met by the very last write: nothing that comes later tells that it was short.
+@pytest.mark.parametrize("limit", [20_000, 130_001, sum(map(len, expected())) - 100])
 def test_a_write_that_was_cut_short_leaves_whole_lines_and_no_user_is_lost(
     limit: int, bench: Bench, tmp_path: Path
 ) -> None:
@@ -180,17 +181,16 @@ def test_a_write_that_was_cut_short_leaves_whole_lines_and_no_user_is_lost(
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    out = tmp_path / "out"
+    out = tmp_path / "out.ndjson"
     with start("run", bench.url, "-o", out, preexec_fn=small_files) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 6, errors
     assert str(out).encode() in errors
     assert b"Traceback" not in errors
-    before = [written(path) for path in role_files(out)]
+    before = written(out)
     assert bench.forks.run("run", bench.url, "-o", out).code == 0
-    for path, there in zip(role_files(out), before, strict=True):
-        assert path.read_bytes().startswith(there)
-    assert sorted(lines(*role_files(out))) == expected()
+    assert out.read_bytes().startswith(before)
+    assert sorted(lines(out)) == expected()
 
 
 def test_stdout_on_a_full_device_is_an_output_error_and_its_ledger_claims_nothing(tmp_path: Path) -> None:

@@ -17,13 +17,22 @@ from hypothesis import strategies as st
 
 import exporter
 from tests.disk_campaign import Bench, claimed, complete_again, not_called_complete, written
-from tests.faulty_disk import GZIP, INCLUDE, ONE, Fault, Kind, needs_strace, traced
+from tests.faulty_disk import GZIP, INCLUDE, ONE, Fault, Kind, Outcome, needs_strace, traced
 from tests.power_loss import STYLES, Recording, lose_power, record_run
 
 pytestmark = [needs_strace, pytest.mark.timeout(180)]
 
 RESTART = Kind("restart", "out", ("--restart",))
-STORIES = {"first": ONE, "sideloads": INCLUDE, "compressed": GZIP, "resumed": INCLUDE, "restart": RESTART}
+STORIES = {
+    "first": ONE,
+    "sideloads": INCLUDE,
+    "compressed": GZIP,
+    "resumed": INCLUDE,
+    "resumed after a failed sync": ONE,
+    "restart": RESTART,
+}
+
+KILL, FAILED_SYNC = Fault("write", "kill", 5, "data"), Fault("fdatasync", "once", 1, "data")
 
 
 class Losses:
@@ -34,17 +43,22 @@ class Losses:
         self._recordings: dict[str, Recording] = {}
 
     def recording(self, story: str) -> Recording:
-        """Return the record of a run: the first of its output, one after a kill, or one with --restart."""
+        """Return the record of a run: the first, one after a kill or a sync that failed, or one with --restart."""
         if story not in self._recordings:
             kind, home = STORIES[story], self._folder / story
             home.mkdir()
-            if story == "resumed":
-                killed = traced(self._bench.forks, kind, self._bench.url, home, Fault("write", "kill", 5, "data"))
-                assert killed.code == -9
+            before: Outcome | None = None
+            if story.startswith("resumed"):
+                before = traced(
+                    self._bench.forks, kind, self._bench.url, home, FAILED_SYNC if "sync" in story else KILL
+                )
+                assert before.code == (6 if "sync" in story else -9), before.said
                 (home / "strace.log").unlink()
             elif story == "restart":
                 assert self._bench.forks.run(*kind.command(self._bench.url, home)).code == 0
-            self._recordings[story] = record_run(self._bench.forks, kind, self._bench.url, home)
+            recording = self._recordings[story] = record_run(self._bench.forks, kind, self._bench.url, home)
+            if "sync" in story and before is not None:
+                recording.forget(before.synced())
         return self._recordings[story]
 
     def survive(self, story: str, moment: int, style: str, seed: int, record: Counter[str]) -> None:
@@ -94,6 +108,22 @@ def test_a_power_loss_between_the_renaming_of_the_files_and_the_end_of_the_ledge
     manifest = next(number for number, each in enumerate(changes, 1) if each.to.endswith("manifest.json"))
     for moment in (renamed[1], manifest - 1, manifest, len(changes)):
         losses.survive("sideloads", moment, style, 0, record)
+
+
+# A line that the ledger has noted, and that the disk has torn, is not believed: its CRC differs.
+def test_a_line_that_a_power_loss_has_torn_is_never_believed(losses: Losses, record: Counter[str]) -> None:
+    recording = losses.recording("first")
+    data = [n for n, each in enumerate(recording.changes, 1) if each.what == "write" and recording.is_data(each.file)]
+    for seed, moment in enumerate(data[1::2]):
+        losses.survive("first", moment + 1, "torn data", seed, record)
+
+
+# What a failed sync has left in memory alone is written once more, not just synced again: that would bring nothing.
+def test_what_a_failed_sync_did_not_bring_to_the_disk_is_written_again(losses: Losses, record: Counter[str]) -> None:
+    recording = losses.recording("resumed after a failed sync")
+    synced = [n for n, each in enumerate(recording.changes, 1) if each.what == "sync" and recording.is_data(each.file)]
+    for moment in (synced[0], synced[-1], len(recording.changes)):
+        losses.survive("resumed after a failed sync", moment, "nothing", 0, record)
 
 
 @pytest.mark.soak
