@@ -1,4 +1,4 @@
-"""P3: killed at any instant, the same command goes on, and what was written stays."""
+"""P3 and fault cases 1, 2 and 25: killed at any instant, the same command goes on, and what was written stays."""
 
 from __future__ import annotations
 
