@@ -25,8 +25,11 @@ EVERY = 0.02
 
 _PARENT = """
 import json, os, sys
-import aiohttp, uvloop
-import exporter.cli.run, exporter.export, exporter.library, exporter.cli.summary, exporter.cli.terminal
+try:
+    import uvloop
+except ImportError:  # the extra `fast`
+    pass
+import aiohttp, exporter.cli.run, exporter.export, exporter.library, exporter.cli.summary, exporter.cli.terminal
 from exporter import cli, engine
 
 def child(gate, stdout, stderr, args):
