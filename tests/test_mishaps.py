@@ -39,22 +39,26 @@ def forks() -> Iterator[Forks]:
         yield forks
 
 
-def test_a_complete_export_whose_files_are_gone_is_not_called_complete(forks: Forks, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
     with SandboxProcess("--users", "300", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
-        (tmp_path / "agent.ndjson").unlink()
-        done = forks.run("run", sandbox.url, "-o", tmp_path)
+        yield sandbox.url
+
+
+def test_a_complete_export_whose_files_are_gone_is_not_called_complete(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path).code == 0
+    (tmp_path / "agent.ndjson").unlink()
+    done = forks.run("run", url, "-o", tmp_path)
     assert done.code == 10
     assert "agent.ndjson is gone" in done.said
     assert "--restart" in done.said
 
 
-def test_a_manifest_that_is_gone_is_written_again(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
-        (tmp_path / "manifest.json").unlink()
-        assert forks.run("verify", tmp_path).code == 3
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
+def test_a_manifest_that_is_gone_is_written_again(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path).code == 0
+    (tmp_path / "manifest.json").unlink()
+    assert forks.run("verify", tmp_path).code == 3
+    assert forks.run("run", url, "-o", tmp_path).code == 0
     assert forks.run("verify", tmp_path).code == 0
 
 
@@ -71,47 +75,42 @@ def test_what_sqlite_left_of_a_ledger_that_is_gone_does_not_get_into_the_next(fo
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(5000)
 
 
-def test_restart_with_another_query_leaves_no_file_of_the_first(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path, "--include", "groups").code == 0
-        flags = ("--restart", "--role", "agent", "--compress", "gzip")
-        assert forks.run("run", sandbox.url, "-o", tmp_path, *flags).code == 0
+def test_restart_with_another_query_leaves_no_file_of_the_first(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path, "--include", "groups").code == 0
+    flags = ("--restart", "--role", "agent", "--compress", "gzip")
+    assert forks.run("run", url, "-o", tmp_path, *flags).code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [".zexport", "agent.ndjson.gz", "manifest.json"]
 
 
-def test_restart_removes_nothing_that_is_not_ours(forks: Forks, tmp_path: Path) -> None:
+def test_restart_removes_nothing_that_is_not_ours(forks: Forks, url: str, tmp_path: Path) -> None:
     foreign, manifest = tmp_path / "my.db", tmp_path / "folder" / "manifest.json"
     with sqlite3.connect(foreign) as database:
         database.execute("CREATE TABLE precious (value)")
     manifest.parent.mkdir()
     manifest.write_text('{"name": "a web app"}')
     before = foreign.read_bytes()
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", "-", "--ledger", foreign, "--restart").code == 10
-        assert forks.run("run", sandbox.url, "-o", manifest.parent, "--restart").code == 10
+    assert forks.run("run", url, "-o", "-", "--ledger", foreign, "--restart").code == 10
+    assert forks.run("run", url, "-o", manifest.parent, "--restart").code == 10
     assert foreign.read_bytes() == before
     assert json.loads(manifest.read_text()) == {"name": "a web app"}
 
 
-def test_a_query_that_was_refused_is_in_nobodys_way(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path / "out", "--sort", "shoe_size").code == 2
-        assert forks.run("run", sandbox.url, "-o", tmp_path / "out", "--sort", "name").code == 0
+def test_a_query_that_was_refused_is_in_nobodys_way(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path / "out", "--sort", "shoe_size").code == 2
+    assert forks.run("run", url, "-o", tmp_path / "out", "--sort", "name").code == 0
 
 
-def test_roles_and_sideloads_are_the_same_query_in_any_order(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", *FAST) as sandbox:
-        first = ("--role", "agent", "--role", "end-user", "--include", "groups,roles", "--max-users", "100")
-        assert forks.run("run", sandbox.url, "-o", tmp_path, *first).code == 8
-        second = ("--role", "end-user", "--role", "agent", "--include", "roles,groups")
-        assert forks.run("run", sandbox.url, "-o", tmp_path, *second).code == 0
+def test_roles_and_sideloads_are_the_same_query_in_any_order(forks: Forks, url: str, tmp_path: Path) -> None:
+    first = ("--role", "agent", "--role", "end-user", "--include", "groups,roles", "--max-users", "100")
+    assert forks.run("run", url, "-o", tmp_path, *first).code == 8
+    second = ("--role", "end-user", "--role", "agent", "--include", "roles,groups")
+    assert forks.run("run", url, "-o", tmp_path, *second).code == 0
 
 
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
-def test_verify_names_damage_in_compressed_files(forks: Forks, suffix: str, tmp_path: Path) -> None:
+def test_verify_names_damage_in_compressed_files(forks: Forks, suffix: str, url: str, tmp_path: Path) -> None:
     out = tmp_path / f"users.ndjson.{suffix}"
-    with SandboxProcess("--users", "300", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", out).code == 0
+    assert forks.run("run", url, "-o", out).code == 0
     whole = out.read_bytes()
     for at in range(0, len(whole), len(whole) // 12):
         out.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
@@ -120,21 +119,19 @@ def test_verify_names_damage_in_compressed_files(forks: Forks, suffix: str, tmp_
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"files": [{}]}'])
-def test_verify_names_a_manifest_that_is_none(forks: Forks, content: str, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
+def test_verify_names_a_manifest_that_is_none(forks: Forks, content: str, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path).code == 0
     (tmp_path / "manifest.json").write_text(content)
     done = forks.run("verify", tmp_path)
     assert done.code == 3
     assert "manifest.json can't be read" in done.said
 
 
-def test_a_stdout_that_is_closed_is_an_output_error_and_no_file_gets_the_users(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        command = ["bash", "-c", '"$@" >&-', "_", *COMMAND, "run", sandbox.url, "-o", "-", "--progress", "off"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
-        )
+def test_a_stdout_that_is_closed_is_an_output_error_and_no_file_gets_the_users(url: str, tmp_path: Path) -> None:
+    command = ["bash", "-c", '"$@" >&-', "_", *COMMAND, "run", url, "-o", "-", "--progress", "off"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 6
     assert "stdout" in done.stderr
     assert "Traceback" not in done.stderr
@@ -189,22 +186,20 @@ def test_a_sync_that_fails_ends_the_run_with_6_and_the_next_one_is_exact(
     assert sorted_lines(*role_files(out)) == expected_lines(4000)
 
 
-def test_a_device_that_is_full_is_an_output_error_for_every_command(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
+def test_a_device_that_is_full_is_an_output_error_for_every_command(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path).code == 0
     with Path("/dev/full").open("wb") as full, start("status", tmp_path, stdout=full) as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 6
     assert b"Traceback" not in errors
 
 
-def test_a_restart_that_was_killed_half_way_is_never_called_complete(forks: Forks, tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", *FAST) as sandbox:
-        assert forks.run("run", sandbox.url, "-o", tmp_path).code == 0
-        for removed in ("ledger.db-wal", "ledger.db"):  # what --restart removes first
-            (tmp_path / ".zexport" / removed).unlink(missing_ok=True)
-        done = forks.run("run", sandbox.url, "-o", tmp_path)
-        assert done.code == 10
-        assert "no ledger says where it comes from" in done.said
-        assert forks.run("run", sandbox.url, "-o", tmp_path, "--restart").code == 0
+def test_a_restart_that_was_killed_half_way_is_never_called_complete(forks: Forks, url: str, tmp_path: Path) -> None:
+    assert forks.run("run", url, "-o", tmp_path).code == 0
+    for removed in ("ledger.db-wal", "ledger.db"):  # what --restart removes first
+        (tmp_path / ".zexport" / removed).unlink(missing_ok=True)
+    done = forks.run("run", url, "-o", tmp_path)
+    assert done.code == 10
+    assert "no ledger says where it comes from" in done.said
+    assert forks.run("run", url, "-o", tmp_path, "--restart").code == 0
     assert forks.run("verify", tmp_path).code == 0
