@@ -24,7 +24,7 @@ USERS = 300
 SHARES = RoleShares(0.5, 0.3, 0.2)
 ACCOUNT = ("--users", str(USERS), "--roles", "end-user=0.5,agent=0.3,admin=0.2", "--rate-limit", "1000000")
 """Of 50 users a page: three pages of one role, two of each of the others."""
-LATENCY = ("--latency", "25ms")
+LATENCY = ("--latency", "10ms")
 """So that a run in a fork (`forked.EVERY`) syncs between its pages."""
 
 CALLS = {
@@ -90,7 +90,7 @@ class Kind:
 
 
 INCLUDE = Kind("include", "out", ("--include", "organizations,groups"))
-GZIP = Kind("gzip", "out.ndjson.gz", ("--ranges", "off"), rate=2400)
+GZIP = Kind("gzip", "out.ndjson.gz", ("--ranges", "off"), rate=5000)
 """Slow enough to write several frames, and not one at the end."""
 ONE = Kind("one", "out.ndjson", ("--ranges", "off", "--no-sweep"))
 KINDS = (INCLUDE, GZIP, ONE)

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from tests.zexport_process import environment
 
-EVERY = 0.02
+EVERY = 0.01
 """Seconds between two syncs of a run in a fork, where one a second would be one at the end."""
 
 _PARENT = """

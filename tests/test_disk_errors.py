@@ -47,12 +47,10 @@ FAULTS = [
     (INCLUDE, Fault("fsync", "once", 4, "folders")),
     (ONE, Fault("fsync", "once", 1, "manifest")),
     (INCLUDE, Fault("rename", "once", 3, "data")),
-    (GZIP, Fault("rename", "once", 1, "new ledger")),
     (ONE, Fault("rename", "from", 1, "manifest")),
     (ONE, Fault("unlink", "once", 1, "new ledger")),
     (INCLUDE, Fault("ftruncate", "once", 3, "data")),
     (INCLUDE, Fault("openat", "once", 4, "data")),
-    (ONE, Fault("openat", "from", 1, "manifest")),
     (ONE, Fault("mkdir", "once", 1, "folders")),
 ]
 SYNCS = [

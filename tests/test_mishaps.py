@@ -165,7 +165,7 @@ def test_a_file_behind_stdout_that_gets_full_holds_whole_lines_and_the_next_run_
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-@pytest.mark.parametrize("when", ["3", "8+"])
+@pytest.mark.parametrize("when", ["8+"])
 def test_a_sync_that_fails_ends_the_run_with_6_and_the_next_one_is_exact(
     forks: Forks, when: str, tmp_path: Path
 ) -> None:

@@ -91,7 +91,7 @@ def _lose_it(losses: Losses, story: str, data: st.DataObject, record: Counter[st
 
 @pytest.mark.parametrize("story", STORIES)
 @given(data=st.data())
-@settings(deadline=None, max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=3, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_whatever_a_power_loss_leaves_the_same_command_completes_it(
     story: str, losses: Losses, record: Counter[str], data: st.DataObject
 ) -> None:
