@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -67,40 +68,49 @@ def _seconds(time: Any) -> float:
 
 
 class Candidates:
-    """Changed users, each once and as he was seen last, waiting on disk."""
+    """Changed users, each once and as he was seen last, waiting on disk.
+
+    :raises OutputError: from every method, if the disk for temporary files refuses.
+    """
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)  # without a name: a file that nobody else can open
-        self._db.execute("CREATE TABLE candidate (id INTEGER PRIMARY KEY, role, created, updated, line)")
+        with _told():
+            self._db.execute("CREATE TABLE candidate (id INTEGER PRIMARY KEY, role, created, updated, line)")
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Take users in; of two states of one user the newer stays.
-
-        :raises OutputError: if the disk refuses.
-        """
+        """Take users in; of two states of one user the newer stays."""
         rows = [(change.id, change.role.value, change.created, change.updated, change.line) for change in changes]
-        try:
+        with _told():
             self._db.executemany(
                 "INSERT INTO candidate VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET role=excluded.role, "
                 "updated=excluded.updated, line=excluded.line WHERE excluded.updated >= updated",
                 rows,
             )
-        except sqlite3.Error as exc:
-            raise OutputError(f"what changed can't be kept aside ({exc})") from exc
 
     def ids(self) -> list[int]:
         """Return whose state is known, in order."""
-        return [user_id for (user_id,) in self._db.execute("SELECT id FROM candidate ORDER BY id")]
+        with _told():
+            return [user_id for (user_id,) in self._db.execute("SELECT id FROM candidate ORDER BY id")]
 
     def chunks(self) -> Iterator[list[Change]]:
         """Yield all of them in order of id, a few at a time."""
-        rows = self._db.execute("SELECT id, role, created, updated, line FROM candidate ORDER BY id")
-        while chunk := rows.fetchmany(CHUNK):
-            yield [Change(user_id, Role(role), *rest) for user_id, role, *rest in chunk]
+        with _told():
+            rows = self._db.execute("SELECT id, role, created, updated, line FROM candidate ORDER BY id")
+            while chunk := rows.fetchmany(CHUNK):
+                yield [Change(user_id, Role(role), *rest) for user_id, role, *rest in chunk]
 
     def close(self) -> None:
         """Forget them all."""
         self._db.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise OutputError(f"what changed can't be kept aside in a temporary file ({exc})") from exc
 
 
 class Written(NamedTuple):

@@ -69,7 +69,7 @@ class Database:
         self._mode = ""
         self._since_checkpoint = 0
         self._commits: int | None = None
-        self.failed = False
+        self.failed: ExportError | None = None
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
         """Return what a query finds."""
@@ -141,13 +141,15 @@ class Database:
         with self._told("written"):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def close(self) -> None:
+    def close(self, *, as_it_is: bool = False) -> None:
         """Close; after an I/O error without the checkpoint that SQLite makes then, for that would sync again.
 
         It makes none if another connection is open, and none for one that may only read.
+
+        :param as_it_is: without it in any case: what is refused is left to whoever can make sense of it.
         """
         with suppress(sqlite3.Error):
-            if self.failed and self.path is not None:
+            if (self.failed is not None or as_it_is) and self.path is not None:
                 reader = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
                 with suppress(sqlite3.Error):
                     reader.execute("SELECT 1 FROM about").fetchone()
@@ -156,8 +158,8 @@ class Database:
         self._connection.close()
 
     def _prepare(self, mode: str) -> None:
-        if self.failed:
-            raise OutputError(f"the ledger {self.path} is not written any more: its disk has failed")
+        if self.failed is not None:  # in its own words: whoever met it first may not be the one who is heard
+            raise OutputError(str(self.failed)) from self.failed
         self._since_checkpoint += 1
         if mode != self._mode:
             with self._told("written"):
@@ -208,8 +210,10 @@ class Database:
         try:
             yield
         except sqlite3.Error as exc:
-            self.failed = self.failed or _code(exc) == sqlite3.SQLITE_IOERR
-            raise explained(exc, self.path, what) from exc
+            told = explained(exc, self.path, what)
+            if _code(exc) == sqlite3.SQLITE_IOERR:
+                self.failed = self.failed or told
+            raise told from exc
 
 
 def _lost(path: Path | None) -> str:

@@ -6,9 +6,13 @@ import os
 import tempfile
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from heapq import merge
 from itertools import pairwise
+from pathlib import Path
 from typing import BinaryIO, Self
+
+from exporter.disk import translated
 
 RUN = 1 << 17
 """Ids sorted at a time: a megabyte of them on disk, five in memory while they are sorted."""
@@ -18,10 +22,15 @@ _WIDTH = 8  # bytes: ids are int64
 
 
 class Ids:
-    """Counts ids, and tells how many are different."""
+    """Counts ids, and tells how many are different.
+
+    :raises OutputError: from every method, if the disk for temporary files refuses.
+    """
 
     def __init__(self) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
+        self._path = Path(tempfile.gettempdir()) / "ids"  # for words alone: the file has no name
+        with translated(self._path):
+            self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
         self._runs: list[int] = []
         self._ids = array("q")
 
@@ -29,7 +38,8 @@ class Ids:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()  # would write what is left, and nobody needs that
 
     def add(self, user_id: int) -> None:
         """Count an id."""
@@ -45,13 +55,16 @@ class Ids:
         return (lower for lower, upper in pairwise(merge(*runs)) if lower == upper)
 
     def _spill(self) -> None:
-        array("q", sorted(self._ids)).tofile(self._file)
+        with translated(self._path):
+            array("q", sorted(self._ids)).tofile(self._file)
+            self._file.flush()
         self._runs.append(len(self._ids))
         self._ids = array("q")
 
     def _read(self, start: int, count: int) -> Iterator[int]:
-        self._file.flush()
         for at in range(start, start + count, BLOCK):
             block = array("q")
-            block.frombytes(os.pread(self._file.fileno(), min(BLOCK, start + count - at) * _WIDTH, at * _WIDTH))
+            with translated(self._path):
+                piece = os.pread(self._file.fileno(), min(BLOCK, start + count - at) * _WIDTH, at * _WIDTH)
+            block.frombytes(piece)
             yield from block

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ import msgspec
 import orjson
 
 from exporter.destination import Destination, find_destination
+from exporter.disk import sync_folder, translated
 from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
 from exporter.sinks.reading import id_of, open_plain
@@ -66,7 +67,7 @@ def write(path: Path, manifest: dict[str, Any]) -> None:
     :raises OutputError: if the disk refuses.
     """
     new = path.with_name(path.name + ".new")
-    try:
+    with translated(path):
         with suppress(FileNotFoundError):
             new.unlink()
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -75,13 +76,7 @@ def write(path: Path, manifest: dict[str, Any]) -> None:
             file.flush()
             os.fsync(fd)
         new.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror}") from exc
+    sync_folder(path.parent)
 
 
 def is_ours(path: Path) -> bool:
@@ -98,17 +93,14 @@ def describe_file(path: Path, *, stop: Callable[[], bool] = lambda: False) -> di
     :raises OutputError: if it can't be read.
     """
     digest = hashlib.sha256()
-    try:
-        with path.open("rb", buffering=0) as file:
-            size, chunk = 0, memoryview(bytearray(_CHUNK))
-            while count := file.readinto(chunk):
-                if stop():
-                    return None
-                digest.update(chunk[:count])
-                size += count
-            return {"bytes": size, "sha256": digest.hexdigest()}
-    except OSError as exc:
-        raise OutputError(f"{path}: {exc.strerror}") from exc
+    with translated(path), path.open("rb", buffering=0) as file:
+        size, chunk = 0, memoryview(bytearray(_CHUNK))
+        while count := file.readinto(chunk):
+            if stop():
+                return None
+            digest.update(chunk[:count])
+            size += count
+        return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 @dataclass(slots=True)
@@ -200,17 +192,23 @@ def count_superseded(paths: Iterable[Path], *, stop: Callable[[], bool]) -> int 
 
     :raises OutputError: if a file can't be read.
     """
+    with Ids() as ids:
+        for path in paths:
+            with translated(path), _whole(path), open_plain(path) as file:
+                for line in file:
+                    ids.add(id_of(line))
+            if stop():
+                return None
+        return sum(1 for _ in ids.twice())
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn the end that a compressed file has too early into an OutputError."""
     try:
-        with Ids() as ids:
-            for path in paths:
-                with open_plain(path) as file:
-                    for line in file:
-                        ids.add(id_of(line))
-                if stop():
-                    return None
-            return sum(1 for _ in ids.twice())
-    except (OSError, EOFError) as exc:
-        raise OutputError(f"the output can't be read back ({exc})") from exc
+        yield
+    except (EOFError, zlib.error) as exc:
+        raise OutputError(f"{path} can't be read back ({exc})") from exc
 
 
 def first_user(path: Path) -> bytes:

@@ -151,9 +151,13 @@ def open_ledger(path: Path | None, belongs_to: dict[str, str], roles: tuple[str,
     except sqlite3.Error as exc:
         raise explained(exc, path, "read") from exc
     with closing(Database(connection, path)) as database:
-        database.check()
-        ledger = Ledger(database)
-        _check(path, ledger, belongs_to)
+        try:
+            database.check()
+            ledger = Ledger(database)
+            _check(path, ledger, belongs_to)
+        except LedgerError:
+            database.close(as_it_is=True)
+            raise
         database.write_back()
         yield ledger
 
@@ -204,9 +208,15 @@ def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple
 def _connect(path: Path) -> sqlite3.Connection:
     if path.is_symlink():
         raise LedgerError(f"{path} is a symlink: a ledger is never opened through one")
+    if not path.stat().st_size:  # SQLite would remove its log
+        raise LedgerError(f"{path} is empty or no ledger")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
-    _check_version(path, database)
-    database.execute("PRAGMA wal_autocheckpoint=0")
+    try:
+        _check_version(path, database)
+        database.execute("PRAGMA wal_autocheckpoint=0")
+    except (LedgerError, sqlite3.Error):
+        Database(database, path).close(as_it_is=True)
+        raise
     return database
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -10,6 +12,8 @@ from blockbuster import blockbuster_ctx
 import exporter.library  # noqa: F401 (imported before there is a loop to block)
 from exporter.database import Database
 from exporter.ledger import Ledger
+
+FIGURES = "figures"
 
 
 @pytest.fixture
@@ -42,3 +46,33 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             for function in blockbuster.functions.values():
                 function.can_block_in(module, functions)
         yield
+
+
+@pytest.fixture
+def record() -> Counter[str]:
+    """What a long campaign counts, by name; `make soak` tells the sums at its end."""
+    return Counter()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Send what was counted along with the report: the test has run in another process than the summary."""
+    report = yield
+    figures = item.funcargs.get("record") if isinstance(item, pytest.Function) and "soak" in item.keywords else None
+    if call.when == "call" and isinstance(figures, Counter):
+        report.user_properties.append((FIGURES, dict(figures)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what the long campaigns have counted, whether they passed or not."""
+    sums: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, figures in getattr(report, "user_properties", ()):
+                if name == FIGURES:
+                    for what, times in figures.items():
+                        sums[what] += times
+    if sums:
+        terminalreporter.section("what was survived")
+        terminalreporter.line("; ".join(f"{what}: {times:,}" for what, times in sums.items()))

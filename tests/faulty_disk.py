@@ -8,24 +8,24 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from exporter.sandbox import Population, RoleShares
-from tests.zexport_process import environment
+from tests.gated_forks import Done, Fork, Forks
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
-USERS = 600
+USERS = 300
 SHARES = RoleShares(0.5, 0.3, 0.2)
 ACCOUNT = ("--users", str(USERS), "--roles", "end-user=0.5,agent=0.3,admin=0.2", "--rate-limit", "1000000")
-"""Three pages of one role, two of each of the others."""
+"""Of 50 users a page: three pages of one role, two of each of the others."""
+LATENCY = ("--latency", "10ms")
+"""So that a run in a fork (`gated_forks.EVERY`) syncs between its pages."""
 
 CALLS = {
     "write": ("ENOSPC", "EDQUOT", "EFBIG", "EIO"),
@@ -36,6 +36,7 @@ CALLS = {
     "unlink": ("EIO", "EROFS"),
     "ftruncate": ("EIO", "ENOSPC"),
     "openat": ("ENOSPC", "EMFILE", "EIO"),
+    "mkdir": ("ENOSPC", "EROFS"),
 }
 """The calls that a run makes of a disk, and what each may fail with."""
 MODES = ("once", "from", "kill")
@@ -43,12 +44,16 @@ MODES = ("once", "from", "kill")
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to export: what it is called, the output's name, flags, and latency of the server."""
+    """A way to export: what it is called, the output's name, flags, and requests a minute."""
 
     name: str
     output: str
     flags: tuple[str, ...] = ()
-    latency: str = "0"
+    rate: int = 100_000
+
+    @property
+    def _usual(self) -> tuple[str, ...]:
+        return ("--page-size", "50", "--rate", str(self.rate), "--progress", "off")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -63,23 +68,55 @@ class Kind:
         """The folder that holds the ledger."""
         return f"{self.output}.zexport" if self.output in self.files else f"{self.output}/.zexport"
 
-    def paths(self, folder: Path) -> Iterator[Path]:
-        """Yield every path that an export in `folder` touches."""
-        yield from (folder, folder / self.output, folder / self.ledger)
-        for name in self.files:
-            yield from (folder / name, folder / f"{name}.partial")
-        for home in {Path(self.ledger), Path(self.ledger if self.output in self.files else self.output)}:
-            yield from (folder / home / "manifest.json", folder / home / "manifest.json.new")
-        for ending in ("", "-wal", "-shm", "-journal", "-mark", ".new", ".new-journal", ".new-wal", ".new-shm"):
-            yield folder / self.ledger / f"ledger.db{ending}"
-        yield folder / self.ledger / "lock"
+    def paths(self, folder: Path) -> dict[str, list[Path]]:
+        """Return every path that an export in `folder` touches, by what it is."""
+        home, out = folder / self.ledger, folder / self.output
+        ledger = home / "ledger.db"
+        manifests = {home, home if self.output in self.files else out}
+        return {
+            "data": [folder / name for name in self.files for name in (name, f"{name}.partial")],
+            "wal": [ledger.with_name("ledger.db-wal")],
+            "mark": [ledger.with_name("ledger.db-mark")],
+            "ledger": [ledger, *(ledger.with_name(f"ledger.db{ending}") for ending in ("-shm", "-journal"))],
+            "new ledger": [ledger.with_name(f"ledger.db.new{ending}") for ending in ("", "-journal", "-wal", "-shm")],
+            "manifest": [each / name for each in manifests for name in ("manifest.json", "manifest.json.new")],
+            "lock": [home / "lock"],
+            "folders": [folder, home, *([out] if self.output not in self.files else [])],
+        }
+
+    def command(self, url: str, folder: Path) -> list[str]:
+        """Return the command that exports into `folder`."""
+        return ["run", url, "-o", str(folder / self.output), *self.flags, *self._usual]
 
 
-FOLDER = Kind("folder", "out")
 INCLUDE = Kind("include", "out", ("--include", "organizations,groups"))
-GZIP = Kind("gzip", "out.ndjson.gz", (), "450ms")
-"""Slow, so that a frame is written and synced each second, and not one at the end."""
-ONE = Kind("one", "out.ndjson", ("--ranges", "off"), "450ms")
+GZIP = Kind("gzip", "out.ndjson.gz", ("--ranges", "off"), rate=5000)
+"""Slow enough to write several frames, and not one at the end."""
+ONE = Kind("one", "out.ndjson", ("--ranges", "off", "--no-sweep"))
+KINDS = (INCLUDE, GZIP, ONE)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The Nth call of a thread fails once, or all do from the Nth on, or the process is killed there.
+
+    :param where: which files count (`Kind.paths`); empty: all of the export's.
+    """
+
+    call: str
+    mode: str
+    number: int
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.inject} {self.where}".strip()
+
+    @property
+    def inject(self) -> str:
+        """Say it as strace wants it."""
+        errors = CALLS[self.call]
+        how = "signal=KILL" if self.mode == "kill" else f"error={errors[self.number % len(errors)]}"
+        return f"{self.call}:{how}:when={self.number}{'+' if self.mode == 'from' else ''}"
 
 
 @dataclass(frozen=True)
@@ -111,55 +148,61 @@ class Outcome:
                 failed.add(found[1])
         return again
 
+    def synced(self) -> dict[str, int]:
+        """Return how many bytes of each file that is appended to were there before the last sync that succeeded."""
+        written: Counter[str] = Counter()
+        begun: dict[str, tuple[str, int]] = {}
+        synced: dict[str, int] = {}
+        for line in self.calls.splitlines():
+            thread, call = line.split(maxsplit=1)
+            if found := re.match(r"(write|f(?:data)?sync)\(\d+<([^>]*)>", call):
+                name = Path(found[2]).name.removesuffix(".partial")
+                begun[thread] = (name, written[name])
+            if not (found := re.match(r"(?:<\.\.\. )?(write|f(?:data)?sync)\b.*\) += (\d+)$", call)):
+                continue
+            name, size = begun[thread]
+            if found[1] == "write":
+                written[name] += int(found[2])
+            else:
+                synced[name] = size
+        return synced
 
-def command(kind: Kind, url: str, folder: Path) -> list[str]:
-    return [sys.executable, "-m", "exporter", "run", url, "-o", str(folder / kind.output), *kind.flags, "-q"]
+
+def trace(forks: Forks, fork: Fork, log: Path, *flags: str) -> Done:
+    """Let a process go under strace, and wait for its end."""
+    command = ["strace", "-f", "-y", "-o", str(log), "-e", "signal=none", *flags, "-p", str(fork.pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        told = strace.stderr.readline()
+        assert "attached" in told, told
+        forks.go(fork)
+        done = forks.wait(fork)
+        strace.communicate()
+    return done
 
 
-def traced(kind: Kind, url: str, folder: Path, inject: str | None = None) -> Outcome:
+def traced(forks: Forks, kind: Kind, url: str, folder: Path, fault: Fault | None = None) -> Outcome:
     """Run an export to its end under strace, with a fault if one is named."""
+    flags = ["-e", f"trace={','.join(CALLS)}"]
+    for where, paths in kind.paths(folder).items():
+        if fault is None or fault.where in ("", where):
+            flags += [flag for path in paths for flag in ("-P", str(path))]
+    if fault is not None:
+        flags += ["-e", f"inject={fault.inject}"]
     log = folder / "strace.log"
-    trace = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", "signal=none", "-e", f"trace={','.join(CALLS)}"]
-    for path in kind.paths(folder):
-        trace += ["-P", str(path)]
-    if inject is not None:
-        trace += ["-e", f"inject={inject}"]
-    if inject is None or "signal" not in inject:
-        trace.append("--seccomp-bpf")  # faster, and blind to signals
-    done = subprocess.run(
-        [*trace, *command(kind, url, folder), "--progress", "off"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stderr, log.read_text())
+    done = trace(forks, forks.prepare(*kind.command(url, folder)), log, *flags)
+    return Outcome(done.code, done.said, log.read_text())
 
 
-def calls_of(kind: Kind, url: str, folder: Path) -> Counter[str]:
-    """Count the calls of each kind that one thread of an undisturbed run makes at most: strace counts by threads."""
-    outcome = traced(kind, url, folder)
-    assert outcome.code == 0, outcome.said
-    by_thread = Counter(re.findall(r"^(\d+) +(\w+)\(", outcome.calls, re.MULTILINE))
+def count_calls(calls: str) -> Counter[str]:
+    """Count the calls of each kind that one thread makes at most: strace counts by threads."""
     most: Counter[str] = Counter()
-    for (_, call), times in by_thread.items():
+    for (_, call), times in Counter(re.findall(r"^(\d+) +(\w+)\(", calls, re.MULTILINE)).items():
         most[call] = max(most[call], times)
     return most
 
 
-def fault(call: str, mode: str, number: int) -> str:
-    """Name a fault as strace wants it: the Nth call fails once, all from the Nth on fail, or the process is killed."""
-    errors = CALLS[call]
-    how = "signal=KILL" if mode == "kill" else f"error={errors[number % len(errors)]}"
-    return f"{call}:{how}:when={number}{'+' if mode == 'from' else ''}"
-
-
-def every_fault(call: str, mode: str) -> Iterator[str]:
-    """Yield the faults at the first call, the second and so on, without an end."""
-    return (fault(call, mode, number) for number in count(1))
-
-
+@cache
 def expected() -> list[bytes]:
     """Return the users' lines that an export must hold, sorted."""
     population = Population(USERS, shares=SHARES)

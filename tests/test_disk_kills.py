@@ -1,107 +1,79 @@
-"""Killed at any call that a run makes of its disk, and two runs at once (P3)."""
+"""Fault cases 1, 7 and 8: killed at any call that a run makes of its disk, and two runs at once (P3)."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.disk_campaign import Campaign
-from tests.faulty_disk import ACCOUNT, CALLS, GZIP, INCLUDE, calls_of, expected, fault, needs_strace
+from tests.disk_campaign import Bench, Campaign
+from tests.faulty_disk import ACCOUNT, GZIP, INCLUDE, KINDS, ONE, Fault, Kind, expected, needs_strace
+from tests.gated_forks import Forks
 from tests.sandbox_process import SandboxProcess
-from tests.zexport_process import environment, lines, role_files, start, wait_for_users, zexport
+from tests.zexport_process import lines, role_files, start, wait_for_users
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with SandboxProcess(*ACCOUNT) as sandbox:
-        yield sandbox.url
+def bench() -> Iterator[Bench]:
+    with Bench() as bench:
+        yield bench
 
 
-@pytest.fixture(scope="module")
-def most(url: str, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
-    """How often an undisturbed run makes each call."""
-    return calls_of(INCLUDE, url, tmp_path_factory.mktemp("counted"))
+KILLS = [
+    (INCLUDE, Fault("write", "kill", 4, "data")),
+    (GZIP, Fault("write", "kill", 2, "data")),
+    (ONE, Fault("write", "kill", 1, "manifest")),
+    (ONE, Fault("pwrite64", "kill", 30, "wal")),
+    (INCLUDE, Fault("pwrite64", "kill", 4, "mark")),
+    (ONE, Fault("pwrite64", "kill", 5, "new ledger")),
+    (INCLUDE, Fault("fdatasync", "kill", 2, "data")),
+    (GZIP, Fault("fdatasync", "kill", 9, "wal")),
+    (INCLUDE, Fault("fsync", "kill", 4, "folders")),
+    (INCLUDE, Fault("rename", "kill", 3, "data")),
+    (GZIP, Fault("rename", "kill", 1, "new ledger")),
+    (ONE, Fault("rename", "kill", 1, "manifest")),
+    (INCLUDE, Fault("openat", "kill", 3, "data")),
+    (ONE, Fault("mkdir", "kill", 1, "folders")),
+]
 
 
-# Killed at the Nth write, sync, rename, removal, truncation or opening: a spread of N; `make soak` has them all.
+# Case 1: one kill of each kind, at each kind of file; `make soak` has them all (`test_disk_soak`).
 @needs_strace
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_killed_at_a_call_of_the_disk_the_same_command_completes_and_what_was_written_stays(
-    call: str, url: str, most: Counter[str], tmp_path: Path
+    kind: Kind, bench: Bench, tmp_path: Path, record: Counter[str]
 ) -> None:
-    campaign = Campaign(INCLUDE, url, tmp_path)
-    for number in {most[call] // 2, most[call] * 5 // 6} if most[call] > 10 else {most[call] // 2 + 1}:
-        campaign.survive(fault(call, "kill", number))
-    assert campaign.kills
+    campaign = Campaign(kind, bench, tmp_path, record)
+    for each, fault in KILLS:
+        assert each is not kind or campaign.survive(fault), f"{fault} never came"
 
 
-@needs_strace
-def test_killed_at_a_write_of_compressed_output_whole_frames_stay(tmp_path: Path) -> None:
-    with SandboxProcess(*ACCOUNT, "--latency", GZIP.latency) as sandbox:
-        campaign = Campaign(GZIP, sandbox.url, tmp_path)
-        campaign.survive(fault("write", "kill", 2))
-    assert campaign.kills == 1
-
-
-# A second run on the same output, and the lock after kill -9.
-def test_a_second_run_is_refused_at_once_and_after_a_kill_the_lock_is_free(tmp_path: Path) -> None:
+# Case 7: a second run on the same output, and the lock after kill -9.
+def test_a_second_run_is_refused_at_once_and_after_a_kill_the_lock_is_free(bench: Bench, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with SandboxProcess(*ACCOUNT, "--latency", "300ms") as sandbox:
-        with start("run", sandbox.url, "-o", out, "--progress", "json", "--rate", "60") as first:
+    with SandboxProcess(*ACCOUNT, "--latency", "100ms") as sandbox:
+        with start("run", sandbox.url, "-o", out, "--progress", "json", "--rate", "90") as first:
             wait_for_users(first, 1)
-            second = zexport("run", sandbox.url, "-o", out)
-            restarted = zexport("run", sandbox.url, "-o", out, "--restart")
+            second = bench.forks.run("run", sandbox.url, "-o", out)
+            restarted = bench.forks.run("run", sandbox.url, "-o", out, "--restart")
             assert first.poll() is None
             first.kill()
-        assert (second.returncode, restarted.returncode) == (11, 11)
-        assert f"process {first.pid}" in second.stderr
-        assert zexport("run", sandbox.url, "-o", out).returncode == 0
+        assert (second.code, restarted.code) == (11, 11)
+        assert f"process {first.pid}" in second.said
+        assert bench.forks.run("run", sandbox.url, "-o", out, "--rate", "100000").code == 0
     assert sorted(lines(*role_files(out))) == expected()
 
 
-RACER = """
-import os, sys
-import exporter.export
-from exporter.cli import main
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        sys.stdin.close()
-        sys.exit(main(line.split()))
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Runs commands that it is given, each in a process of its own, with everything imported: so two start at once."""
-
-
-# Two processes that start at the same instant.
+# Case 8: two processes that start at the same instant.
 def test_of_two_runs_that_start_at_the_same_instant_exactly_one_runs(tmp_path: Path) -> None:
-    def racer() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", RACER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment(),
-        )
-
-    with SandboxProcess(*ACCOUNT, "--latency", "200ms") as sandbox, racer() as one, racer() as two:
-        assert one.stdin
-        assert two.stdin
-        assert one.stdout
-        assert two.stdout
+    # Slow enough that one is still at work when the other has tried for the lock as long as it does.
+    with SandboxProcess(*ACCOUNT, "--latency", "70ms") as sandbox, Forks() as forks:
         for number in range(10):
             out = tmp_path / str(number)
-            for each in (one, two):
-                each.stdin.write(f"run {sandbox.url} -o {out} -q\n")  # type: ignore[union-attr]
-            for each in (one, two):
-                each.stdin.flush()  # type: ignore[union-attr]
-            assert sorted([int(one.stdout.readline()), int(two.stdout.readline())]) == [0, 11]
+            both = [forks.prepare("run", sandbox.url, "-o", out, "-q", "--rate", "100000") for _ in range(2)]
+            forks.go(*both)
+            ended = [forks.wait(each) for each in both]
+            assert sorted(each.code for each in ended) == [0, 11], ended
             assert sorted(lines(*role_files(out))) == expected()
-        one.stdin.close()
-        two.stdin.close()

@@ -1,4 +1,4 @@
-"""The ledger: what recovery keeps, whatever was cut and whichever intents were noted."""
+"""The ledger (fault cases 2, 5 and 6): what recovery keeps, whatever was cut and whichever intents were noted."""
 
 from __future__ import annotations
 

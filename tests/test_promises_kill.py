@@ -1,4 +1,4 @@
-"""P3: killed at any instant, the same command goes on, and what was written stays."""
+"""P3 and fault cases 1, 2 and 25: killed at any instant, the same command goes on, and what was written stays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,6 @@ import pytest
 from tests.sandbox_process import SandboxProcess
 from tests.zexport_process import (
     FAST,
-    ROLES,
     events,
     expected_lines,
     lines,
@@ -239,17 +240,24 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3000)
-def test_two_hundred_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> None:
-    killed, round_ = 0, 0
-    with SandboxProcess(
-        "--users", "20000", *SLOW, "--fault", "reset@p:0.02", "--fault", "502@p:0.02", *FAST
-    ) as sandbox:
-        while killed < 200:
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("part", range(4))
+def test_two_hundred_kills_at_random_times_lose_and_repeat_nobody(
+    part: int, tmp_path: Path, record: Counter[str]
+) -> None:
+    killed, wanted = 0, Counter(expected_lines(12_000))
+    flags = ("--fault", "reset@p:0.02", "--fault", "502@p:0.02")
+    with SandboxProcess("--users", "12000", *SLOW, *flags, *FAST) as sandbox:
+        for round_ in count():
             out = tmp_path / str(round_)
-            loop = KillLoop(sandbox.url, out, role_files(out), [], seed=1000 + round_)
-            loop.until_complete(200 - killed, longest=3.0)
-            killed, round_ = killed + loop.kills, round_ + 1
-            assert sorted_lines(*role_files(out)) == expected_lines(20_000)
+            loop = KillLoop(sandbox.url, out, role_files(out), [], seed=1000 * (part + 1) + round_)
+            loop.until_complete(50 - killed, longest=1.8)
+            killed += loop.kills
+            there = Counter(lines(*role_files(out)))
+            record["kills at random times"] += loop.kills
+            record["users lost"] += sum((wanted - there).values())
+            record["users repeated"] += sum((there - wanted).values())
+            assert there == wanted
             shutil.rmtree(out)
-    print(f"{killed} kills in {round_} exports of {len(ROLES)} streams: nobody lost, nobody twice")
+            if killed == 50:
+                return
