@@ -107,38 +107,6 @@ def test_without_credentials_nothing_is_sent_to_a_real_account(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["end-user.ndjson.partial", ".zexport/ledger.db", ".zexport/lock", ".zexport"])
-def test_nothing_is_opened_through_a_symlink(name: str, tmp_path: Path) -> None:
-    target, out = tmp_path / "precious", tmp_path / "out"
-    target.write_text("keep me")
-    (out / ".zexport").mkdir(parents=True)
-    if name == ".zexport":
-        (out / name).rmdir()
-        target = tmp_path / "elsewhere" / "precious"
-        target.parent.mkdir()
-        target.write_text("keep me")
-        (out / name).symlink_to(target.parent)
-    else:
-        (out / name).symlink_to(target)
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        done = zexport("run", sandbox.url, "-o", out)
-    assert done.returncode in (6, 10)
-    assert target.read_text() == "keep me"
-
-
-def test_an_output_that_became_a_symlink_is_not_followed_on_resume(tmp_path: Path) -> None:
-    target, out = tmp_path / "precious", tmp_path / "out"
-    target.write_text("keep me")
-    with SandboxProcess("--users", "100", *FAST) as sandbox:
-        assert zexport("run", sandbox.url, "-o", out, "--max-users", "1").returncode == 8
-        for path in out.glob("*.partial"):
-            path.unlink()
-            path.symlink_to(target)
-        done = zexport("run", sandbox.url, "-o", out)
-    assert done.returncode == 6
-    assert target.read_text() == "keep me"
-
-
 def test_a_finished_export_has_a_manifest_that_tells_all(tmp_path: Path) -> None:
     with SandboxProcess("--users", "900", "--fault", "500@n:2", *FAST) as sandbox:
         assert zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "350").returncode == 8
