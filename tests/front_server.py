@@ -41,6 +41,7 @@ class Front:
 
     :param upstream: the sandbox's URL; empty: the front answers all by itself.
     :param answer: answers a request itself, or says None to pass it on.
+    :param drop: headers of the sandbox's answers, in lower case, that it doesn't pass on.
     :param tls: what it shows and takes as a TLS server; None for plain HTTP.
     """
 
@@ -50,7 +51,9 @@ class Front:
         answer: Callable[[Asked], Reply | None] = lambda _: None,
         *,
         tls: ssl.SSLContext | None = None,
+        drop: tuple[str, ...] = (),
     ) -> None:
+        self.drop = (*_HOP, *drop)
         self.upstream, self.answer = urlsplit(upstream).netloc, answer
         self.asked: list[Asked] = []
         self.received = bytearray()
@@ -137,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name: value for name, value in asked.headers.items() if name in PASSED_ON}
             connection.request("GET", asked.target, headers=headers)
             response = connection.getresponse()
-            kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
+            kept = {name: value for name, value in response.getheaders() if name.lower() not in self.owner.drop}
             return Reply(response.status, response.read(), kept)
         finally:
             connection.close()
