@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from base64 import b64encode
@@ -97,12 +98,15 @@ def test_no_byte_of_the_token_is_left_behind_by_a_run_that_was_killed(sandbox: s
                 process.send_signal(signal.SIGKILL)
 
         command = [*COMMAND, "run", front.url, "-o", str(tmp_path), "-v", "--include", "groups"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(**ENV))
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(**ENV), umask=0
+        )
         front.answer = kill
         said, _ = process.communicate(timeout=30)
         assert process.returncode == -signal.SIGKILL
         left = _left_behind(tmp_path)
         assert {"ledger.db", "ledger.db-wal", "ledger.db-shm", "lock"} <= set(left)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
         assert not SECRET.search(said)
         assert not [name for name, content in left.items() if SECRET.search(content)]
 
