@@ -26,10 +26,10 @@ from exporter.export import _pace_left
 from exporter.verdict import MAX_HOLD
 from tests.front_server import Asked, Front, Reply
 from tests.sandbox_process import SandboxProcess
-from tests.zexport_process import FAST, events, expected_lines, role_files, sorted_lines, start
+from tests.zexport_process import AT_ONCE, FAST, events, expected_lines, role_files, sorted_lines, start
 
 USERS = 300
-AT_ONCE = 7.0
+SOON = 7.0
 """Seconds: a stop that is done only when the engine's grace of 8 is over has waited for something."""
 
 
@@ -55,7 +55,7 @@ class Stall:
 def _ended(process: subprocess.Popen[bytes]) -> bytes:
     """Wait until a process has ended, not longer than a stop may take, and return what is left of its stderr."""
     try:
-        return process.communicate(timeout=AT_ONCE)[1]
+        return process.communicate(timeout=SOON)[1]
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -71,7 +71,7 @@ def test_a_signal_while_a_request_stalls_ends_the_run_in_order_and_the_next_one_
 ) -> None:
     stall = Stall(lambda asked: place in asked.target and asked.number > 5)
     with Front(sandbox, stall) as front:
-        with start("run", front.url, "-o", tmp_path) as process:
+        with start("run", front.url, "-o", tmp_path, *AT_ONCE) as process:
             assert stall.met.wait(20)
             process.send_signal(sent)
             errors = _ended(process)
@@ -81,7 +81,7 @@ def test_a_signal_while_a_request_stalls_ends_the_run_in_order_and_the_next_one_
         before = {path: path.read_bytes() for path in tmp_path.glob("*.partial")}
         front.answer = lambda _: None
         stall.over.set()
-        assert main(["run", front.url, "-o", str(tmp_path), "-q"]) == 0
+        assert main(["run", front.url, "-o", str(tmp_path), "-q", *AT_ONCE]) == 0
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(USERS)
     assert before
     assert all(path.with_suffix("").read_bytes().startswith(content) for path, content in before.items())
@@ -101,7 +101,7 @@ def test_a_signal_while_the_run_waits_for_the_server_ends_it_in_order(
         return answer if asked.number > 5 else None
 
     with Front(sandbox, refuse) as front:
-        with start("run", front.url, "-o", tmp_path, "--progress", "json") as process:
+        with start("run", front.url, "-o", tmp_path, "--progress", "json", *AT_ONCE) as process:
             assert process.stderr is not None
             seen = events(process.stderr)
             assert next(each for each in seen if each["event"] == event)
@@ -127,7 +127,7 @@ def test_a_signal_while_estimate_waits_is_no_traceback(sandbox: str) -> None:
 
 
 def test_status_into_a_pipe_that_nobody_reads_is_141_and_no_traceback(sandbox: str, tmp_path: Path) -> None:
-    assert main(["run", sandbox, "-o", str(tmp_path), "-q"]) == 0
+    assert main(["run", sandbox, "-o", str(tmp_path), "-q", *AT_ONCE]) == 0
     reader, writer = os.pipe()
     os.close(reader)
     with start("status", tmp_path, stdout=writer) as process:
@@ -144,7 +144,7 @@ async def test_a_clock_that_jumps_changes_nothing(
     true, jumps, began = time.time, cycle([0.0, 4e8, -4e8, 3600.0, -86_400.0]), time.monotonic()
     monkeypatch.setattr(time, "time", lambda: true() + next(jumps))
     with Front(sandbox, (lambda _: None), drop=() if dated else ("date",)) as front:
-        finished = await exporter.export_users(front.url, tmp_path)
+        finished = await exporter.export_users(front.url, tmp_path, options=exporter.Options(rate=1e6))
     assert (finished.complete, finished.users) == (True, USERS)
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(USERS)
     assert 0 < finished.seconds <= time.monotonic() - began

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ import pytest
 import exporter
 from exporter import AuthError, ContractError, ExportError, NetworkError, Options, UsageError
 from exporter.account import load_account
+from exporter.connection import ENOUGH
 from tests.front_server import Asked, Front, Reply
 from tests.sandbox_process import SandboxProcess
-from tests.zexport_process import COMMAND, FAST, environment, expected_lines, role_files, sorted_lines
+from tests.zexport_process import AT_ONCE, COMMAND, FAST, environment, expected_lines, role_files, sorted_lines
 
 USERS = 300
 EMAIL, TOKEN = "jo+sé@b.example", 's3cr3t/T0ken+of=the%test"&'
@@ -57,7 +59,7 @@ def _left_behind(folder: Path) -> dict[str, bytes]:
 
 def _run(url: str, out: Path) -> tuple[int, bytes]:
     """Run to the end; return the exit code and all that was said."""
-    command = [*COMMAND, "run", url, "-o", str(out), "-v", "--include", "groups", "--progress", "json"]
+    command = [*COMMAND, "run", url, "-o", str(out), "-v", "--include", "groups", "--progress", "json", *AT_ONCE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(**ENV)) as process:
         assert process.stdout is not None
         first = process.stdout.readline()  # it runs
@@ -97,7 +99,7 @@ def test_no_byte_of_the_token_is_left_behind_by_a_run_that_was_killed(sandbox: s
             if asked.number == 7:
                 process.send_signal(signal.SIGKILL)
 
-        command = [*COMMAND, "run", front.url, "-o", str(tmp_path), "-v", "--include", "groups"]
+        command = [*COMMAND, "run", front.url, "-o", str(tmp_path), "-v", "--include", "groups", *AT_ONCE]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(**ENV), umask=0
         )
@@ -164,12 +166,31 @@ async def test_a_server_that_repeats_our_credentials_is_not_quoted_with_them(
     with Front(answer=lambda asked: _echo(asked, status, ESCAPES[form])) as front:
         with pytest.raises(error) as caught:
             await exporter.export_users(
-                load_account(front.url, ENV), tmp_path, options=Options(patience=0.2), observer=seen.append
+                load_account(front.url, ENV), tmp_path, options=Options(rate=1e6, patience=0.2), observer=seen.append
             )
     said = f"{caught.value!r} {seen}".encode()
     assert not SECRET.search(said)
     assert status == 503 or b"***" in said
     assert not [name for name, content in _left_behind(tmp_path).items() if SECRET.search(content)]
+
+
+@pytest.mark.parametrize("environ", [ENV, {"ZENDESK_OAUTH_TOKEN": TOKEN}])
+@pytest.mark.parametrize("form", ESCAPES)
+def test_credentials_of_either_kind_are_hidden_in_whichever_way_they_are_escaped(
+    environ: dict[str, str], form: str
+) -> None:
+    account = load_account("acme", environ)
+    assert account.credentials is not None
+    hidden = account.hider()(ESCAPES[form](f"<{account.credentials.header()}> {TOKEN}").encode())
+    assert hidden.count(b"***") == 2, hidden
+    assert not SECRET.search(hidden)
+
+
+@pytest.mark.parametrize("piece", ["\\", "%25", "&#0", TOKEN[:-1], ENCODED[:-5], quote(TOKEN, safe="")[:-1], TOKEN])
+def test_hiding_takes_linear_time(piece: str) -> None:
+    began = time.process_time()
+    load_account("acme", ENV).hider()((piece * ENOUGH)[:ENOUGH].encode())  # no more than that is looked at
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.anyio
@@ -179,7 +200,7 @@ async def test_the_words_of_a_refusal_that_go_into_the_manifest_hold_no_token(sa
         return _echo(asked, 400) if "updated_at" in asked.target or "incremental" in asked.target else None
 
     with Front(sandbox, answer) as front:
-        finished = await exporter.export_users(load_account(front.url, ENV), tmp_path)
+        finished = await exporter.export_users(load_account(front.url, ENV), tmp_path, options=Options(rate=1e6))
     assert "***" in finished.missing
     assert not SECRET.search((tmp_path / "manifest.json").read_bytes())
 
@@ -196,7 +217,7 @@ async def test_a_redirect_is_not_followed_and_its_target_is_told_without_our_cre
             return Reply(status, b"", {"Location": to})
 
         with Front(answer=redirect) as front, pytest.raises(AuthError, match="redirect") as caught:
-            await exporter.export_users(load_account(front.url, ENV), tmp_path)
+            await exporter.export_users(load_account(front.url, ENV), tmp_path, options=Options(rate=1e6))
     assert trap.received == b""
     assert f"http://localhost:{trap.port}/Basic%20***" in str(caught.value)
     assert "\x1b" not in str(caught.value)
@@ -206,7 +227,7 @@ async def test_a_redirect_is_not_followed_and_its_target_is_told_without_our_cre
 @pytest.mark.anyio
 async def test_links_that_lead_elsewhere_are_never_asked_and_are_warned_of(sandbox: str, tmp_path: Path) -> None:
     with Front(sandbox) as front:  # the sandbox's links lead to itself, and that is another origin
-        finished = await exporter.export_users(load_account(front.url, ENV), tmp_path)
+        finished = await exporter.export_users(load_account(front.url, ENV), tmp_path, options=Options(rate=1e6))
     assert finished.complete
     assert any("links of the server led to" in warning for warning in finished.warnings)
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(USERS)

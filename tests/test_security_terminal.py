@@ -31,7 +31,7 @@ from exporter.cli.terminal import JsonView, PlainView, View
 from exporter.sandbox.refusals import HOSTILE
 from tests.front_server import Asked, Front, Reply
 from tests.sandbox_process import SandboxProcess
-from tests.zexport_process import FAST
+from tests.zexport_process import AT_ONCE, FAST
 
 LONG = HOSTILE + "x" * 100_000
 OBEYED = ("owned", "\x1b[31", "\x9b", "\u202e", "\u2066", "\r", "\x08")
@@ -63,7 +63,7 @@ def test_a_server_can_tell_the_terminal_nothing(
         page = {"users": [{"id": asked.number, "role": "agent"}]} | circle
         return Reply(status, json.dumps(page if status == 200 else failure).encode())
 
-    flags = ["-o", str(tmp_path / "out"), "-v", "--patience", "1"] if command == "run" else []
+    flags = ["-o", str(tmp_path / "out"), "-v", "--patience", "0.5", *AT_ONCE] if command == "run" else []
     with Front(answer=answer) as front:
         assert main([command, front.url, *flags]) in (2, 3, 4, 5, 7)
     shown = "".join(capsys.readouterr())
@@ -75,7 +75,7 @@ def test_a_server_can_tell_the_terminal_nothing(
 def test_status_and_verify_show_nothing_that_a_terminal_obeys(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", url, "-o", str(tmp_path), "--max-users", "100", "-q"]) == 8
+    assert main(["run", url, "-o", str(tmp_path), "--max-users", "100", "-q", *AT_ONCE]) == 8
     with sqlite3.connect(tmp_path / ".zexport" / "ledger.db") as database:
         database.execute("UPDATE run SET ended=?, started_at=?", (LONG, LONG))
         database.execute("UPDATE about SET value=? WHERE name='account'", (LONG,))

@@ -102,7 +102,7 @@ async def test_an_https_address_is_never_asked_in_plain_http(world: World, tmp_p
     with Front(world.sandbox) as front:  # who speaks no TLS
         account = load_account(front.url.replace("http://", "https://"), ENV, ca_file=world.ca_file)
         with pytest.raises(NetworkError):
-            await exporter.export_users(account, tmp_path / "out", options=Options(patience=1))
+            await exporter.export_users(account, tmp_path / "out", options=Options(patience=0.5))
     assert front.asked == []
     assert b"GET" not in front.received
     assert b"uthorization" not in front.received
@@ -122,7 +122,9 @@ async def test_no_proxy_and_no_password_of_the_environment_is_used(
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.setenv("NETRC", os.fspath(netrc))
-        finished = await exporter.export_users(world.account(front, ca=tls), tmp_path / "out")
+        finished = await exporter.export_users(
+            world.account(front, ca=tls), tmp_path / "out", options=Options(rate=1e6)
+        )
     assert finished.users == USERS
     assert proxy.received == b""
     assert {asked.headers["authorization"] for asked in front.asked} == {AUTHORIZATION}
