@@ -7,8 +7,9 @@ import os
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from urllib.parse import urlsplit
 
 from exporter.errors import UsageError
@@ -54,7 +55,14 @@ class ApiToken:
 
     def header(self) -> str:
         """Return the value of the Authorization header."""
-        return "Basic " + b64encode(f"{self.email}/token:{self.token.reveal()}".encode()).decode()
+        return f"Basic {self._encoded()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must not be shown; of base64 without the padding, which a server may leave out."""
+        return self._encoded().rstrip("="), self.token.reveal()
+
+    def _encoded(self) -> str:
+        return b64encode(f"{self.email}/token:{self.token.reveal()}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,10 @@ class OAuthToken:
     def header(self) -> str:
         """Return the value of the Authorization header."""
         return f"Bearer {self.token.reveal()}"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must not be shown."""
+        return (self.token.reveal(),)
 
 
 Credentials = ApiToken | OAuthToken
@@ -94,6 +106,32 @@ class Account:
         """A short name for people and for files: `acme`, or `127.0.0.1-8080`."""
         host = urlsplit(self.origin).netloc
         return re.sub(r"[^a-z0-9.-]+", "-", host.removesuffix(".zendesk.com")).strip("-")
+
+    def hider(self) -> Callable[[bytes], bytes]:
+        """Return a function that puts `***` for these credentials wherever they stand in what a server says.
+
+        Servers and proxies that are made to help with debugging repeat a request's headers in their errors.
+        """
+        if self.credentials is None:
+            return bytes
+        pattern = re.compile("|".join("".join(map(_spellings, text)) for text in self.credentials.secrets()).encode())
+        return lambda said: pattern.sub(b"***", said)  # a function shows nothing of the pattern, as a partial would
+
+
+def _spellings(character: str) -> str:
+    """Write a character as a regular expression: as it is, or escaped as in JSON, URLs or HTML, and that in JSON.
+
+    No two of the forms match the same: a text that nearly matches takes no longer than any other.
+    """
+    code, named = f"{ord(character):02x}", escape(character)
+    percent, ampersand = (rf"(?:{each}|\\{{1,4}}u00{ord(each):x})" for each in "%&")
+    forms = [
+        rf"\\{{0,4}}{re.escape(character)}",
+        rf"\\{{1,4}}u00(?i:{code})",
+        rf"{percent}(?:25)?(?i:{code})",
+        rf"{ampersand}#(?:0{{0,3}}{ord(character)}|[xX]0{{0,3}}(?i:{code}));",
+    ]
+    return f"(?:{'|'.join(forms if named == character else [*forms, re.escape(named)])})"
 
 
 def load_account(

@@ -6,11 +6,12 @@ No proxy of the environment's is used, no cookie kept, no request sent again beh
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.account import Account
@@ -21,6 +22,9 @@ from exporter.version import VERSION
 
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
 """Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
+
+ENOUGH = 1 << 16
+"""Bytes of a failed response that are looked at: its words are in the first few kB, whatever follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,11 @@ class Response:
 class Connection:
     """Connections to one account. Made by `open_connection`."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, origin: str, hide: Callable[[bytes], bytes] = bytes) -> None:
         self._session = session
         self.origin = origin
         self._url = URL(origin)
+        self._hide = hide
 
     async def get(self, path: str, params: Sequence[tuple[str, str]]) -> Response:
         """Send one request; what goes wrong is in the response."""
@@ -54,7 +59,9 @@ class Connection:
             async with self._session.get(url, allow_redirects=False) as response:
                 status, headers = response.status, response.headers  # which know no upper or lower case
                 raw = await read_body(response.content)
-                return Response(status, headers, decoded(raw, headers.get("Content-Encoding", "")))
+                body = decoded(raw, headers.get("Content-Encoding", ""))
+                # Words of a failure are shown to people and kept in the manifest; users go through as they are.
+                return Response(status, headers, body) if status == 200 else self._hidden(status, headers, body)
         except TooLarge:
             failure: Again | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
         except BrokenBody as exc:
@@ -66,6 +73,13 @@ class Connection:
         except (aiohttp.ClientError, OSError) as exc:
             failure = Again(_what_failed(exc))
         return Response(status, headers, b"", failure)
+
+    def _hidden(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
+        """Return a failed response without our own credentials in its words: those of its body, and where it leads."""
+        words = CIMultiDict(headers)
+        if "Location" in words:
+            words["Location"] = self._hide(words["Location"].encode(errors="replace")).decode()
+        return Response(status, words, self._hide(body[:ENOUGH]))
 
 
 def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> NetworkError:
@@ -119,4 +133,4 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
     ) as session:
         # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
         session._retry_connection = False
-        yield Connection(session, account.origin)
+        yield Connection(session, account.origin, account.hider())

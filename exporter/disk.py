@@ -20,6 +20,8 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
+        if exc.errno == errno.ELOOP:  # what O_NOFOLLOW calls a symlink
+            raise OutputError(f"{path} is a symlink: nothing is written through one") from exc
         raise OutputError(f"{path}: {exc.strerror or exc}{free_space(path)}") from exc
 
 
@@ -52,12 +54,27 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, private, and what leads to it; durable, so that what is synced in it is not lost with its name.
+    """Make a folder and what leads to it, private; durable, so that what is synced in it is not lost with its name.
+
+    What leads to it is private too: in a folder that others can write to, they could put another in its place.
 
     :raises OutputError: if the disk refuses.
     """
     with translated(folder):
         missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
         for each in reversed(missing):
-            each.mkdir(mode=0o700 if each == folder else 0o777, exist_ok=True)
+            each.mkdir(mode=0o700, exist_ok=True)
             sync_folder(each.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Hold a folder against what others may have put in its place.
+
+    A symlink to a folder is the usual way to keep an export on another disk, and the person has named it: it is
+    followed. Not so one that somebody else has made, in /tmp for one: it would have users' data written where he likes.
+
+    :raises OutputError: if it is such a one.
+    """
+    with translated(folder):
+        if folder.is_symlink() and folder.lstat().st_uid not in (os.geteuid(), 0):
+            raise OutputError(f"{folder} is a symlink that another user has made: nothing is written behind it")

@@ -143,6 +143,9 @@ def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
             if entry["path"] == "-":
                 found.problems.append("the users went to stdout: there is no file to verify")
                 continue
+            if Path(entry["path"]).name != entry["path"]:
+                found.problems.append(f"{entry['path']} is not in this folder: no export has written that")
+                continue
             _verify_file(destination.folder / entry["path"], entry, ids, found)
         twice = list(islice(ids.twice(), manifest.get("superseded", 0) + 1))
     found.superseded = len(twice)

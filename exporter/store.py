@@ -20,7 +20,7 @@ import orjson
 from exporter.account import Account
 from exporter.database import Database, explained
 from exporter.destination import Destination
-from exporter.disk import free_space, make_folder, sync_folder, translated
+from exporter.disk import check_folder, free_space, make_folder, sync_folder, translated
 from exporter.errors import LedgerError, LockedError, OutputError
 from exporter.ledger import Ledger
 from exporter.model import Query
@@ -82,6 +82,7 @@ def locked(destination: Destination) -> Iterator[None]:
         return
     with translated(path):
         if not destination.stdout:
+            check_folder(destination.folder)
             make_folder(destination.folder)
             make_folder(path.parent)
             if path.parent.is_symlink():
@@ -206,8 +207,10 @@ def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    if path.is_symlink():
-        raise LedgerError(f"{path} is a symlink: a ledger is never opened through one")
+    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would follow them
+        each = path.with_name(path.name + suffix)
+        if each.is_symlink():
+            raise LedgerError(f"{each} is a symlink: a ledger is never opened through one")
     if not path.stat().st_size:  # SQLite would remove its log
         raise LedgerError(f"{path} is empty or no ledger")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)

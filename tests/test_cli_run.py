@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -262,17 +260,6 @@ def test_data_without_a_ledger_that_fits_is_never_overwritten(content: bytes | N
         assert "--restart" in done.stderr
         assert {path: path.read_bytes() for path in tmp_path.glob("*.partial")} == before
         assert zexport("run", sandbox.url, "-o", tmp_path, "--restart").returncode == 0
-
-
-def test_everything_written_is_private_whatever_the_umask(tmp_path: Path) -> None:
-    out, before = tmp_path / "out", os.umask(0)
-    try:
-        with SandboxProcess("--users", "300", *FAST) as sandbox:
-            assert zexport("run", sandbox.url, "-o", out, "--include", "groups").returncode == 0
-    finally:
-        os.umask(before)
-    for path in [out, *out.rglob("*")]:
-        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_the_roles_are_all_there_is() -> None:

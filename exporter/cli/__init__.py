@@ -33,9 +33,9 @@ exit codes:
 
 def _parser() -> argparse.ArgumentParser:
     from exporter.cli import arguments, sandbox
-    from exporter.cli.help import HelpFormatter
+    from exporter.cli.help import HelpFormatter, Parser
 
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="zexport",
         description="Every user out of a Zendesk account: at the whole rate limit, resumable at any instant,\n"
         "provably complete.\n\n" + _EXAMPLES,
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except UsageError as exc:
-        say("\n".join(filter(None, (f"zexport: {clean(str(exc), ERROR_LIMIT)}", exc.hint))))
+        say("\n".join(filter(None, (f"zexport: {clean(str(exc), ERROR_LIMIT)}", clean(exc.hint, ERROR_LIMIT)))))
         return exc.exit_code
     except ExportError as exc:
         from exporter.cli.summary import error_text
@@ -87,4 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 6
     except KeyboardInterrupt:
         return 130
+    except Exception as exc:  # noqa: BLE001 (a bug; the interpreter would show its words to the terminal as they are)
+        from exporter.cli.summary import error_text, traceback_text
+
+        say(f"{error_text(exc, finished_users=None, command=None)}\n{traceback_text(exc)}")
+        return 1
     return code

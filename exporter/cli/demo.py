@@ -14,6 +14,7 @@ from time import monotonic, sleep
 
 import orjson
 
+from exporter.cli.clean import clean
 from exporter.errors import ExportError
 from exporter.manifest import first_user
 
@@ -54,8 +55,8 @@ def main(args: argparse.Namespace) -> int:
     proved = subprocess.run([*_zexport(), "verify", str(FOLDER)], check=False).returncode  # noqa: S603
     if proved or not kept or again.code or again.users != USERS:
         raise ExportError("the demo did not keep its promises", hint="That is a bug: please report it.")
-    user = first_user(FOLDER / "end-user.ndjson").decode().strip()
-    print(f"\nThe first of them: {user[:240]}…\n")
+    user = clean(first_user(FOLDER / "end-user.ndjson").decode().strip(), 240)  # JSON leaves C1 and bidi as they are
+    print(f"\nThe first of them: {user}\n")
     print("Try:  jq -r '[.id, .name, .email] | @tsv' zexport-demo/end-user.ndjson | head -3")
     print("      duckdb -c \"select role, count(*) from 'zexport-demo/*.ndjson' group by role\"")
     print("      zexport run --help")

@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import sys
-import traceback
 
 import anyio
 from anyio.abc import TaskStatus
@@ -17,7 +16,7 @@ from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
 from exporter.cli.say import say
-from exporter.cli.summary import error_text, exit_code, flatten, summary
+from exporter.cli.summary import error_text, exit_code, flatten, summary, traceback_text
 from exporter.cli.terminal import View, make_view
 from exporter.client import PATIENCE
 from exporter.destination import Compression, parse_destination
@@ -104,7 +103,7 @@ def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | N
     elif code != READER_GONE or args.verbose:  # `| head` is no failure, and nobody wants to be told of it
         say(text)
     if args.verbose or code == BUG:
-        say("".join(traceback.format_exception(exc)).rstrip())
+        say(traceback_text(exc))
     return code
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 
 from exporter import store
-from exporter.cli.clean import clean
+from exporter.cli.clean import ERROR_LIMIT, clean
 from exporter.cli.figures import duration, effort
 from exporter.destination import find_destination
 from exporter.errors import IncompleteError, UsageError
 from exporter.ledger import Ledger, Run
 from exporter.model import Role
 from exporter.outcome import users_of
+
+WARNINGS_SHOWN = 20
+"""Warnings shown: more say no more."""
 
 
 def main(args: argparse.Namespace) -> int:
@@ -23,7 +26,8 @@ def main(args: argparse.Namespace) -> int:
     if not path.exists():
         raise IncompleteError(f"{path} is not there: nothing was exported to {args.destination}", hint="")
     with store.read_ledger(path) as ledger:
-        print("\n".join(_describe(ledger, store.holder(destination))))
+        # Every line: a ledger or a lock that somebody else has made can hold anything.
+        print("\n".join(clean(line, ERROR_LIMIT) for line in _describe(ledger, store.holder(destination))))
     return 0
 
 
@@ -45,7 +49,10 @@ def _describe(ledger: Ledger, holder: str | None) -> list[str]:
         left = max(sum(known) - users, 0)
         speed = last.users_written / last.seconds
         lines.append(f"  left: about {left:,} users, {duration(left / speed)} at that speed")
-    lines += [f"  warning: {clean(text)}" for text in ledger.warnings()]
+    warnings = ledger.warnings()
+    lines += [f"  warning: {clean(text)}" for text in warnings[:WARNINGS_SHOWN]]
+    if len(warnings) > WARNINGS_SHOWN:
+        lines.append(f"  and {len(warnings) - WARNINGS_SHOWN:,} more warnings: the manifest has all of them in the end")
     return lines
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from traceback import format_exception
 
 from exporter.cli.clean import ERROR_LIMIT, clean
 from exporter.cli.figures import counted, duration, effort, size
@@ -74,6 +75,11 @@ def error_text(error: BaseException, *, finished_users: int | None, command: str
     if command and code in AGAIN:
         lines += _entry("next", [_command(command)])
     return "\n".join(lines)
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback, line by line fit for a terminal: what is said in it may be a server's, or a file's name."""
+    return "\n".join(clean(line, ERROR_LIMIT) for line in "".join(format_exception(error)).rstrip().split("\n"))
 
 
 def exit_code(error: BaseException) -> int:
