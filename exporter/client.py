@@ -79,7 +79,7 @@ class Client:
         observer: Observer = ignore,
         warn: Callable[[str], None] | None = None,
         rng: Callable[[], float] = random.random,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._connection = connection
         self._pace = pace
