@@ -31,7 +31,7 @@ T = TypeVar("T")
 Strange = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
 """Answers a request in the sandbox's place; None leaves it to the sandbox."""
 
-ON_ITS_WAY = 0.002
+ON_ITS_WAY = 0.001
 """Real seconds in which bytes cross loopback."""
 
 
