@@ -13,7 +13,6 @@ import re
 import signal
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -24,41 +23,17 @@ from aiohttp import web
 from exporter.errors import AuthError, NetworkError
 from exporter.events import Split
 from tests.sandbox_process import SandboxProcess
-from tests.virtual_export import Outcome, run, serving
-from tests.zexport_process import FAST, environment, events, expected_lines, role_files, sorted_lines, start, zexport
+from tests.virtual_export import USERS, Outcome, assert_exact, each_once, export, export_twice, run, serving
+from tests.zexport_process import FAST, environment, events, start, zexport
 
-USERS, MANY = 300, 3_000
+MANY = 3_000
 OLD, NEW = "0ld-t0ken-of-the-test", "n3w-t0ken-of-the-test"
-
-
-def export(out: Path, *faults: str, users: int = USERS, ranges: int | None = 1, **settings: object) -> Outcome:
-    """Export an account in which these faults strike."""
-
-    async def main() -> Outcome:
-        async with serving(*faults, users=users, **settings) as server:  # type: ignore[arg-type]
-            return await server.export(out, ranges=ranges)
-
-    return run(main)
 
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> int:
     """Return how many requests an export takes that meets no fault."""
     return len(export(tmp_path_factory.mktemp("honest") / "out").asked)
-
-
-def asked_between(since: float, until: float, outcome: Outcome) -> int:
-    """Count requests, but for those that were on their way in the first instant."""
-    return sum(since + 0.01 < each.time < until - 0.01 for each in outcome.asked)
-
-
-def each_once(kinds: Iterable[str]) -> list[str]:
-    """Let each kind strike one request, one after the other, when the counts are there."""
-    return [f"{kind}@n:{number}" for number, kind in enumerate(kinds, 5)]
-
-
-def assert_exact(out: Path, users: int = USERS) -> None:
-    assert sorted_lines(*role_files(out)) == expected_lines(users)
 
 
 # 9: Retry-After in seconds
@@ -69,8 +44,8 @@ def test_a_429_holds_every_range_as_long_as_it_says_and_a_jitter_longer(tmp_path
     [(since, held)] = outcome.holds
     assert 30 <= held.seconds <= 31
     assert sum(isinstance(event, Split) for time, event in outcome.events if time < since) > 2
-    assert asked_between(since, since + held.seconds, outcome) == 0
-    assert asked_between(since + held.seconds, since + held.seconds + 1, outcome) > 0
+    assert outcome.asked_between(since, since + held.seconds) == 0
+    assert outcome.asked_between(since + held.seconds, since + held.seconds + 1) > 0
     assert outcome.complete
     assert outcome.retrying == []
     assert_exact(tmp_path, MANY)
@@ -82,7 +57,7 @@ def test_of_several_429s_at_once_the_longest_counts(tmp_path: Path) -> None:
     until = max(time + held.seconds for time, held in outcome.holds)
     latest = max(time for time, _ in outcome.holds)
     assert len(outcome.holds) == 4
-    assert asked_between(latest, until, outcome) == 0
+    assert outcome.asked_between(latest, until) == 0
     assert outcome.complete
     assert_exact(tmp_path, MANY)
 
@@ -96,13 +71,7 @@ def test_no_number_of_429s_uses_up_the_tries_of_a_page(honest: int, tmp_path: Pa
 
 
 def test_429s_that_never_end_outlast_the_patience_and_the_same_command_goes_on(honest: int, tmp_path: Path) -> None:
-    async def main() -> tuple[Outcome, Outcome]:
-        async with serving("429:60@from:7", users=USERS) as server:
-            first = await server.export(tmp_path, ranges=1)
-            server.script()
-            return first, await server.export(tmp_path, ranges=1)
-
-    first, second = run(main)
+    first, second = export_twice(tmp_path, "429:60@from:7")
     assert isinstance(first.error, NetworkError)
     assert first.code == 5
     assert "rate limit" in str(first.error)
@@ -132,7 +101,7 @@ NOTHING = ["429-bare", "429-edge", "429-html", "429:0", "429-negative", "429-gar
 
 
 def test_429s_that_name_no_time_hold_until_the_window_ends(honest: int, tmp_path: Path) -> None:
-    outcome = export(tmp_path, *each_once(NOTHING), window=20.0)
+    outcome = export(tmp_path, *each_once(NOTHING, 5), window=20.0)
     assert all(10 < held.seconds <= 21 for _, held in outcome.holds)
     assert len(outcome.holds) == len(NOTHING)
     assert outcome.complete
@@ -142,7 +111,7 @@ def test_429s_that_name_no_time_hold_until_the_window_ends(honest: int, tmp_path
 
 
 def test_where_no_header_tells_of_a_window_either_they_hold_for_a_minute(honest: int, tmp_path: Path) -> None:
-    outcome = export(tmp_path, *each_once(NOTHING), rate_limit=None)
+    outcome = export(tmp_path, *each_once(NOTHING, 5), rate_limit=None)
     assert all(60 <= held.seconds <= 61 for _, held in outcome.holds)
     assert len(outcome.holds) == len(NOTHING)
     assert outcome.complete
@@ -210,13 +179,7 @@ def test_429s_of_every_kind_at_random_lose_and_repeat_nobody(tmp_path: Path) -> 
 def test_credentials_that_stop_in_mid_run_are_no_storm_and_with_new_ones_it_goes_on(
     status: str, turn: int, tmp_path: Path
 ) -> None:
-    async def main() -> tuple[Outcome, Outcome]:
-        async with serving(f"{status}@from:{turn}", users=MANY, latency=0.3) as server:
-            first = await server.export(tmp_path)
-            server.script()
-            return first, await server.export(tmp_path)
-
-    first, second = run(main)
+    first, second = export_twice(tmp_path, f"{status}@from:{turn}", users=MANY, latency=0.3, ranges=None)
     assert isinstance(first.error, AuthError)
     assert first.code == 4
     assert first.retrying == []
@@ -230,13 +193,7 @@ def test_credentials_that_stop_in_mid_run_are_no_storm_and_with_new_ones_it_goes
 def test_credentials_that_stop_before_the_closing_sweep_leave_it_to_the_next_run(
     status: str, honest: int, tmp_path: Path
 ) -> None:
-    async def main() -> tuple[Outcome, Outcome]:
-        async with serving(f"{status}@from:{honest}", users=USERS) as server:
-            first = await server.export(tmp_path, ranges=1)
-            server.script()
-            return first, await server.export(tmp_path, ranges=1)
-
-    first, second = run(main)
+    first, second = export_twice(tmp_path, f"{status}@from:{honest}")
     assert "sort=-updated_at" in first.asked[-1].target
     assert first.code == 4
     assert second.complete

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,18 +19,20 @@ from urllib.parse import unquote
 import anyio.to_thread
 from aiohttp import web
 
-from exporter import Event, Finished, Options, Query, asking, engine, load_account
+from exporter import Account, Event, Finished, Options, Query, asking, engine, load_account
 from exporter.destination import parse_destination
 from exporter.events import Held, Retrying
 from exporter.export import Export
 from exporter.sandbox import Settings, breakages
 from exporter.sandbox.faults import parse
 from exporter.sandbox.server import Sandbox
+from tests.zexport_process import expected_lines, role_files, sorted_lines
 
 T = TypeVar("T")
 Strange = Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]]
 """Answers a request in the sandbox's place; None leaves it to the sandbox."""
 
+USERS = 300
 ON_ITS_WAY = 0.001
 """Real seconds in which bytes cross loopback."""
 
@@ -137,9 +139,13 @@ class Outcome:
         return [event for _, event in self.events if isinstance(event, Retrying)]
 
     @property
-    def pages(self) -> list[str]:
-        """Paths and queries of requests for pages of one role, in the order in which they arrived."""
-        return [each.target for each in self.asked if "/count" not in each.target and "sort=" not in each.target]
+    def repeated(self) -> int:
+        """How many requests asked for what had been asked for before."""
+        return len(self.asked) - len({each.target for each in self.asked})
+
+    def asked_between(self, since: float, until: float) -> int:
+        """Count requests, but for those that were on their way in the first instant."""
+        return sum(since + 0.01 < each.time < until - 0.01 for each in self.asked)
 
 
 class Server:
@@ -149,48 +155,104 @@ class Server:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._runner = web.ServerRunner(web.Server(self.handle, access_log=None), shutdown_timeout=0.001)
         self.url = ""
         self.strange: Strange | None = None
         self._settings = settings
-        self._asked: list[Asked] = []
+        self.asked: list[Asked] = []
 
     def script(self, *faults: str) -> None:
         """Let these faults strike from now on, in place of those before; requests are counted from 1 again."""
         self._sandbox = Sandbox(replace(self._settings, faults=tuple(map(parse, faults))), self.url)
 
+    async def start(self, port: int = 0) -> None:
+        """Begin to listen; without a port on any that is free."""
+        if not port:
+            await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def close(self) -> None:
+        """End everything."""
+        await self._runner.cleanup()
+
+    async def restart(self, seconds: float) -> None:
+        """Be gone for so long: what is under way is lost, and whoever connects is refused."""
+        (site,) = self._runner.sites
+        port = self._runner.addresses[0][1]
+        await site.stop()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            connection.force_close()
+        await asyncio.sleep(seconds)
+        await self.start(port)
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
-        self._asked.append(Asked(now(), unquote(request.raw_path)))
+        self.asked.append(Asked(now(), unquote(request.raw_path)))
         answer = await self.strange(request) if self.strange else None
         return answer or await self._sandbox.handle(request)
 
     async def export(
-        self,
-        out: Path,
-        query: Query | None = None,
-        *,
-        observe: Callable[[Event, Export], None] = lambda *_: None,
-        **options: Any,
+        self, out: Path, query: Query | None = None, account: Account | None = None, **options: Any
     ) -> Outcome:
-        """Export the account.
-
-        :param observe: gets each event, and the export, which it may stop.
-        :param options: see `Options`.
-        """
-        outcome, started, before = Outcome(), now(), len(self._asked)
+        """Export the account, or another; `options` are those of `Options`."""
+        outcome, started, before = Outcome(), now(), len(self.asked)
 
         def observer(event: Event) -> None:
             outcome.events.append((now(), event))
-            observe(event, export)
 
-        destination = parse_destination(str(out))
-        export = Export(load_account(self.url, {}), destination, query or Query(), Options(**options), observer)
+        account, destination = account or load_account(self.url, {}), parse_destination(str(out))
+        export = Export(account, destination, query or Query(), Options(**options), observer)
         try:
             outcome.finished = await export.run()
         except* Exception as group:  # noqa: BLE001 (the test looks at it)
             outcome.error = _first(group)
-        outcome.seconds, outcome.asked = now() - started, self._asked[before:]
+        outcome.seconds, outcome.asked = now() - started, self.asked[before:]
         return outcome
+
+
+def export(
+    out: Path,
+    *faults: str,
+    users: int = USERS,
+    query: Query | None = None,
+    options: dict[str, Any] | None = None,
+    ranges: int | None = 1,
+    **settings: Any,
+) -> Outcome:
+    """Export an account in which these faults strike; `settings` are those of the sandbox."""
+
+    async def main() -> Outcome:
+        async with serving(*faults, users=users, **settings) as server:
+            return await server.export(out, query, ranges=ranges, **(options or {}))
+
+    return run(main)
+
+
+def export_twice(
+    out: Path, *faults: str, users: int = USERS, query: Query | None = None, ranges: int | None = 1, **settings: Any
+) -> tuple[Outcome, Outcome]:
+    """Export an account in which these faults strike, and again when they have passed."""
+
+    async def main() -> tuple[Outcome, Outcome]:
+        async with serving(*faults, users=users, **settings) as server:
+            first = await server.export(out, query, ranges=ranges)
+            server.script()
+            return first, await server.export(out, query, ranges=ranges)
+
+    return run(main)
+
+
+def assert_exact(out: Path, users: int = USERS, *roles: str) -> None:
+    """Check that everybody is there, once and as they were sent."""
+    files = [path for path in role_files(out) if not roles or path.stem in roles]
+    assert sorted_lines(*files) == expected_lines(users, *roles)
+
+
+def each_once(kinds: Iterable[str], begin: int) -> list[str]:
+    """Let each kind of fault strike one request, one after the other, from this number on."""
+    return [f"{kind}@n:{number}" for number, kind in enumerate(kinds, begin)]
 
 
 def _first(error: BaseException) -> BaseException:
@@ -203,13 +265,9 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Serve an account in which faults strike; other parameters are those of `Settings`."""
     server = Server(Settings(users=users, rate_limit=rate_limit, **settings))
-    runner = web.ServerRunner(web.Server(server.handle, access_log=None), shutdown_timeout=0.001)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     try:
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await server.start()
         server.script(*faults)
         yield server
     finally:
-        await runner.cleanup()
+        await server.close()
