@@ -24,6 +24,7 @@ _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|[ \t\r\n]+', re.DOTALL)
 """A string that does not end is taken whole: looked for again at each quote in it, it would cost the square of it."""
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{}:,]|[^][{}:,"\s]+', re.DOTALL)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 
 
@@ -99,6 +100,23 @@ def _without(raw: bytes, path: tuple[str, ...]) -> bytes:
 
 def _place(raw: bytes, name: str) -> tuple[int, int, int]:
     """Find where a member begins, where its value does, and where that ends: of several the last, as parsers do."""
+    value = bytes(_members.decode(raw)[name])
+    member = b'"%b":%b' % (name.encode(), value)
+    begin = raw.find(member)
+    if raw.count(member) == 1 and _is_object(raw[:begin].rstrip(b", ") + b"}"):  # neither in a string nor deeper
+        return begin, begin + len(member) - len(value), begin + len(member)
+    return _place_by_tokens(raw, name)
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        _members.decode(raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _place_by_tokens(raw: bytes, name: str) -> tuple[int, int, int]:
     depth, member, place = 0, list[re.Match[bytes]](), (0, 0, 0)
     for found in _TOKEN.finditer(raw):
         token = found[0]
