@@ -89,7 +89,7 @@ def test_a_bomb_is_not_unpacked_beyond_the_cap_and_ends_with_7(tmp_path: Path) -
         "code = subprocess.run(sys.argv[1:]).returncode\n"
         "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    with SandboxProcess("--users", "300", "--fault", "bomb:900@from:1", *FAST) as sandbox:
+    with SandboxProcess("--users", "300", "--fault", "bomb:400@from:1", *FAST) as sandbox:
         arguments = ["run", sandbox.url, "-o", str(tmp_path)]
         done = subprocess.run(
             [sys.executable, "-c", starter, *COMMAND, *arguments],

@@ -121,12 +121,12 @@ def test_all_ranges_together_have_one_budget_of_retries(tmp_path: Path) -> None:
     assert BUDGET <= len(outcome.asked) - 60 <= BUDGET + 60  # and those that were under way, or only tried once
 
 
-@pytest.mark.parametrize("kind", ["524", "reset", "silent", "stall", "drip:1"])
+@pytest.mark.parametrize("kind", ["524", "reset", "stall"])
 def test_what_never_passes_outlasts_the_patience_and_the_same_command_goes_on(kind: str, tmp_path: Path) -> None:
     first, second = export_twice(tmp_path, f"{kind}@from:4", query=END_USERS)
     assert isinstance(first.error, NetworkError)
     assert first.code == 5
-    assert 600 < first.seconds < 900 + 150  # sixty tries may be over sooner; a body that drips takes two minutes
+    assert 600 < first.seconds < 900 + 70  # sixty tries may be over sooner
     assert len(first.asked) <= 3 + 60
     assert second.complete
     assert f"page[after]={first.asked[-1].target.partition('page[after]=')[2]}" in second.asked[0].target
@@ -225,8 +225,8 @@ def test_while_one_body_stalls_the_other_ranges_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["silent", "stall", "drip:1"])
-def test_with_little_patience_a_body_gets_a_part_of_it(kind: str, tmp_path: Path) -> None:
-    outcome = export(tmp_path, f"{kind}@n:4,5", query=END_USERS, options={"patience": 30.0})
-    assert outcome.seconds < 35
-    assert outcome.complete or kind == "drip:1"
-    assert len(outcome.retrying) == outcome.repeated
+def test_with_little_patience_each_body_gets_a_part_of_it(kind: str, tmp_path: Path) -> None:
+    outcome = export(tmp_path, f"{kind}@from:4", query=END_USERS, options={"patience": 30.0})
+    assert outcome.code == 5
+    assert 30 <= outcome.seconds < 30 + 15 + 2
+    assert outcome.repeated >= 1

@@ -65,8 +65,11 @@ class _Loop(asyncio.SelectorEventLoop):
         return self.jumps.now
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a test in a time that jumps."""
+def run(main: Callable[[], Coroutine[Any, Any, T]], pause: float = 1.0) -> T:
+    """Run a test in a time that jumps.
+
+    :param pause: seconds between two looks for a place to cut.
+    """
 
     async def threads_are_waited_for() -> T:
         loop = asyncio.get_running_loop()
@@ -77,7 +80,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     # Fewer looks at things: each is a jump of its own.
     seldom = [
         patch.object(engine, "TICK", 5.0),
-        patch.object(asking, "PAUSE", 1.0),
+        patch.object(asking, "PAUSE", pause),
         patch.object(breakages, "_LOOK_EVERY", 5.0),
     ]
     with ExitStack() as stack:
@@ -227,7 +230,7 @@ def export(
         async with serving(*faults, users=users, **settings) as server:
             return await server.export(out, query, ranges=ranges, **(options or {}))
 
-    return run(main)
+    return run(main, pause=_pause(ranges))
 
 
 def export_twice(
@@ -241,7 +244,11 @@ def export_twice(
             server.script()
             return first, await server.export(out, query, ranges=ranges)
 
-    return run(main)
+    return run(main, pause=_pause(ranges))
+
+
+def _pause(ranges: int | None) -> float:
+    return 30.0 if ranges == 1 else 1.0  # where nothing is to be cut, there is no need to look
 
 
 def assert_exact(out: Path, users: int = USERS, *roles: str) -> None:
