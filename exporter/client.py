@@ -19,7 +19,7 @@ import anyio
 from exporter import retry, wire
 from exporter.account import Account
 from exporter.connection import Connection, open_connection
-from exporter.errors import ContractError, NetworkError, NotAPage
+from exporter.errors import ContractError, CutError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Increment, Page, Query, Role
 from exporter.pace import Pace, Permit
@@ -207,7 +207,7 @@ class Client:
             left = self._patience_left(started)
             delay = 0.0 if verdict.hold else next(delays, None)
             if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
-                failed = ContractError if verdict.cut else NetworkError
+                failed = CutError if verdict.cut else NetworkError
                 raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
             self._retries += 1
             if verdict.hold:

@@ -70,13 +70,21 @@ def test_a_body_that_is_cut_may_be_the_ways_fault_and_ends_with_7_where_it_never
     kind: str, tmp_path: Path
 ) -> None:
     first, second = export_twice(tmp_path, f"{kind}@from:3", query=END_USERS)
-    assert isinstance(first.error, ContractError)
     assert first.code == 7
     assert "the body is cut short" in str(first.error)
     assert 600 < first.seconds < 950
     assert len(first.asked) <= 2 + 60
     assert first.asked[-1].target == second.asked[0].target
     assert second.complete
+    assert_exact(tmp_path, USERS, "end-user")
+
+
+def test_a_closing_sweep_that_is_cut_is_no_sweep_and_the_next_run_makes_it(tmp_path: Path) -> None:
+    first, second = export_twice(tmp_path, "truncate@from:5", query=END_USERS)
+    assert first.code == 7
+    assert all("sort=-updated_at" in each.target for each in first.asked[4:])
+    assert second.complete
+    assert len(second.asked) == 1
     assert_exact(tmp_path, USERS, "end-user")
 
 
