@@ -16,7 +16,11 @@ class TooLarge(Exception):
 
 
 class BrokenBody(Exception):
-    """A body ends early or does not decompress."""
+    """A body does not decompress."""
+
+
+class CutBody(Exception):
+    """A body ends early."""
 
 
 class Content(Protocol):
@@ -51,9 +55,9 @@ def decoded(raw: bytes, encoding: str) -> bytes:
     try:
         body: bytes = stream.decompress(raw, MAX_BODY + 1)
     except inflate_errors as exc:
-        raise BrokenBody("the body does not decompress") from exc
+        raise BrokenBody from exc
     if len(body) > MAX_BODY:
         raise TooLarge
     if not stream.eof:
-        raise BrokenBody("the body is cut short")
+        raise CutBody
     return body

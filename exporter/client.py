@@ -15,16 +15,15 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import anyio
-import msgspec
 
 from exporter import retry, wire
 from exporter.account import Account
 from exporter.connection import Connection, open_connection
-from exporter.errors import ContractError, NetworkError, NotAPage
+from exporter.errors import ContractError, CutError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Increment, Page, Query, Role
 from exporter.pace import Pace, Permit
-from exporter.verdict import Again, CursorRefused, Final, Ok, Quota, Verdict, read_quota, server_time, verdict
+from exporter.verdict import Again, CursorRefused, Final, NoPage, Ok, Quota, Verdict, read_quota, server_time, verdict
 
 LIST, COUNT, INCREMENTAL = "/api/v2/users", "/api/v2/users/count", "/api/v2/incremental/users/cursor"
 INCREMENT = 1000
@@ -35,14 +34,6 @@ PATIENCE = 900.0
 """Seconds without any success after which a run gives up: longer than a usual maintenance window's hiccups."""
 
 T = TypeVar("T")
-
-
-class _Count(msgspec.Struct):
-    value: int | None = None
-
-
-class _CountBody(msgspec.Struct):
-    count: _Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +70,7 @@ class Client:
         observer: Observer = ignore,
         warn: Callable[[str], None] | None = None,
         rng: Callable[[], float] = random.random,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._connection = connection
         self._pace = pace
@@ -172,13 +163,7 @@ class Client:
         if query.permission_set is not None:
             params.append(("permission_set", str(query.permission_set)))
 
-        def read(body: bytes) -> int | None:
-            try:
-                return msgspec.json.decode(body, type=_CountBody).count.value
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                return None
-
-        counted = await self._fetch(COUNT, params, role, read)
+        counted = await self._fetch(COUNT, params, role, wire.read_count)
         return None if isinstance(counted, CursorRefused) else counted
 
     def statistics(self) -> ClientStatistics:
@@ -205,10 +190,7 @@ class Client:
                 try:
                     result = read(answer.body)
                 except NotAPage as exc:
-                    strikes += 1
-                    if strikes == retry.NOT_A_PAGE_TRIES:
-                        raise ContractError(f"{path}{whose}: {exc}, {strikes} times") from exc
-                    verdict = Again(str(exc))
+                    verdict = NoPage(str(exc))
                 else:
                     self._succeeded = self._clock()
                     self._budget.earn()
@@ -217,10 +199,16 @@ class Client:
                 raise verdict.error
             if isinstance(verdict, CursorRefused):
                 return verdict
+            if isinstance(verdict, NoPage):
+                strikes += 1
+                if strikes == retry.NOT_A_PAGE_TRIES:
+                    raise ContractError(f"{path}{whose}: {verdict.why}, {strikes} times")
+                verdict = Again(verdict.why)
             left = self._patience_left(started)
             delay = 0.0 if verdict.hold else next(delays, None)
             if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
-                raise NetworkError(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
+                failed = CutError if verdict.cut else NetworkError
+                raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
             self._retries += 1
             if verdict.hold:
                 self._hold(verdict)

@@ -15,9 +15,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.account import Account
-from exporter.body import MAX_BODY, BrokenBody, TooLarge, decoded, read_body
+from exporter.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
 from exporter.errors import ContractError, NetworkError
-from exporter.verdict import Again, Final
+from exporter.verdict import Again, Final, NoPage
 from exporter.version import VERSION
 
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
@@ -38,7 +38,7 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    failure: Again | Final | None = None
+    failure: Again | NoPage | Final | None = None
 
 
 class Connection:
@@ -63,9 +63,11 @@ class Connection:
                 # Words of a failure are shown to people and kept in the manifest; users go through as they are.
                 return Response(status, headers, body) if status == 200 else self._hidden(status, headers, body)
         except TooLarge:
-            failure: Again | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
-        except BrokenBody as exc:
-            failure = Again(str(exc))
+            failure: Again | NoPage | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
+        except BrokenBody:
+            failure = NoPage("the body does not decompress")
+        except (CutBody, aiohttp.ClientPayloadError):
+            failure = Again("the body is cut short", cut=True)
         except TimeoutError:
             failure = Again("no answer in time")
         except aiohttp.ClientConnectorCertificateError as exc:
@@ -98,8 +100,6 @@ def _what_failed(exc: Exception) -> str:
             return f"{exc.host} is not to be found (DNS)"
         case aiohttp.ClientConnectorError():
             return f"no connection to {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
-        case aiohttp.ClientPayloadError():
-            return "the body is cut short"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the connection was lost"
     return type(exc).__name__

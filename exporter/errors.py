@@ -6,6 +6,7 @@ ExportError                      exit
 ├── IncompleteError                 3   finished, but something is missing or does not match its manifest
 ├── AuthError                       4   401, 403, a redirect: the account does not let us in
 ├── NetworkError                    5   network, 5xx or rate limit outlasted the patience
+│   └── CutError                    7   pages came, and never whole
 ├── OutputError                     6   disk full, I/O error
 ├── ContractError                   7   the server broke its contract
 │   └── NotAPage                        this response is not a page; asking again may help
@@ -61,6 +62,12 @@ class NetworkError(ExportError):
 
     exit_code = 5
     hint = "What is written is safe. Run the same command again: it goes on from here."
+
+
+class CutError(NetworkError):
+    """Raised by the client when pages are cut short for longer than the patience: that is no hiccup of the way."""
+
+    exit_code = 7
 
 
 class OutputError(ExportError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import orjson
 
@@ -154,7 +155,7 @@ class Export:
             ledger.adopt(recovered)
             meter = outcome.meter_of(ledger, self._query.roles)
             self._observe(Started(self._account.origin, self._destination.text, run, ledger.totals().users))
-            pace = Pace(self._options.rate, self._options.share)
+            pace = Pace(self._options.rate, self._options.share, clock=anyio.current_time)
             if run > 1:
                 pace.resume(*_pace_left(ledger))
             async with open_client(

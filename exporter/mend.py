@@ -7,10 +7,8 @@ physical line, and that it is valid UTF-8. These are pure functions of bytes; `w
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
-import orjson
 
 MENDED = rb"\uFfFd"
 """U+FFFD, spelt so that our replacements can be told from any the server sent: nobody else writes it in mixed case."""
@@ -25,7 +23,9 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|[ \t\r\n]+', re.DOTALL)
 """A string that does not end is taken whole: looked for again at each quote in it, it would cost the square of it."""
 _CONTROL = re.compile(rb"[\x00-\x1f]")
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{}:,]|[^][{}:,"\s]+', re.DOTALL)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
 
 
 def one_line(raw: bytes) -> bytes:
@@ -85,11 +85,47 @@ def cut(raw: bytes, path: tuple[str, ...], cursor: str) -> bytes:
 
 
 def _without(raw: bytes, path: tuple[str, ...]) -> bytes:
-    members: dict[str, Any] = _members.decode(raw)
+    """Take a member out of an object and leave every other byte as it is, another member of the same name, too."""
     name, *rest = path
-    inner = _without(bytes(members[name]), tuple(rest)) if rest else b"{}"
-    if inner == b"{}":
-        del members[name]
-    else:
-        members[name] = inner
-    return b"{%s}" % b",".join(orjson.dumps(key) + b":" + bytes(value) for key, value in members.items())
+    begin, value, end = _place(raw, name)
+    if rest:
+        inner = _without(raw[value:end], tuple(rest))
+        if inner[1:-1].strip():
+            return raw[:value] + inner + raw[end:]
+    before, behind = raw[:begin].rstrip(), raw[end:].lstrip()
+    if behind.startswith(b","):
+        return raw[:begin] + behind[1:].lstrip()
+    return before.removesuffix(b",") + raw[end:]
+
+
+def _place(raw: bytes, name: str) -> tuple[int, int, int]:
+    """Find where a member begins, where its value does, and where that ends: of several the last, as parsers do."""
+    value = bytes(_members.decode(raw)[name])
+    member = b'"%b":%b' % (name.encode(), value)
+    begin = raw.find(member)
+    if raw.count(member) == 1 and _is_object(raw[:begin].rstrip(b", ") + b"}"):  # neither in a string nor deeper
+        return begin, begin + len(member) - len(value), begin + len(member)
+    return _place_by_tokens(raw, name)
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        _members.decode(raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _place_by_tokens(raw: bytes, name: str) -> tuple[int, int, int]:
+    depth, member, place = 0, list[re.Match[bytes]](), (0, 0, 0)
+    for found in _TOKEN.finditer(raw):
+        token = found[0]
+        depth -= token in (b"}", b"]")
+        if depth == 0 or (depth == 1 and token == b","):
+            if member and _text.decode(member[0][0]) == name:
+                place = member[0].start(), member[2].start(), member[-1].end()
+            member.clear()
+        else:
+            member.append(found)
+        depth += token in (b"{", b"[")
+    return place

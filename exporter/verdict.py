@@ -37,12 +37,22 @@ class Again:
     :param after: seconds the server asked for; None leaves it to the retry delays.
     :param hold: the whole account has to wait, and no try is spent (429).
     :param odd: a person should know of it.
+    :param cut: a page came, and not whole. The way to the server may do that, too, so it is borne as long as any
+        failure; where it never ends, it is the server's own doing.
     """
 
     why: str
     after: float | None = None
     hold: bool = False
     odd: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoPage:
+    """An answer that is good and whole, and no page: asking again may help, or not, which a few tries tell."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class CursorRefused:
 _OTHER_PARAMETER = re.compile(r"\b(?:sort|size|role|include|permission_set|external_id|per_page)\b")
 
 
-Verdict = Ok | Again | Final | CursorRefused
+Verdict = Ok | Again | NoPage | Final | CursorRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor
     if status >= 500 or status in (408, 409, 425):
         return Again(f"HTTP {status}", retry_after(headers, now))
     if 200 <= status < 300:
-        return Again(f"HTTP {status} without a page")
+        return NoPage(f"HTTP {status} without a page")
     if 300 <= status < 400:
         return Final(_redirected(status, headers))
     if status in (401, 403):

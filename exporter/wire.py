@@ -41,6 +41,14 @@ class _Body(msgspec.Struct):
     abilities: list[msgspec.Raw] | None = None
 
 
+class _Count(msgspec.Struct):
+    value: int | None = None
+
+
+class _CountBody(msgspec.Struct):
+    count: _Count
+
+
 class _Record(msgspec.Struct):
     id: Any = None
     user_id: Any = None
@@ -50,6 +58,7 @@ class _Record(msgspec.Struct):
 _ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
 _body = msgspec.json.Decoder(_Body)
 _head = msgspec.json.Decoder(_Head)
+_counted = msgspec.json.Decoder(_CountBody)
 _record = msgspec.json.Decoder(_Record)
 _texts = msgspec.json.Decoder(dict[str, str | None])
 
@@ -154,6 +163,14 @@ def read_increment(body: bytes) -> Increment:
     if parsed.end_of_stream is None:
         raise NotAPage("the response has no end_of_stream: it is no page of the incremental export")
     return Increment(_lines(raws, body), parsed.after_cursor, parsed.end_of_stream)
+
+
+def read_count(body: bytes) -> int | None:
+    """Read the account's own count; None where it gives none, which is no reason to ask again."""
+    try:
+        return _counted.decode(body).count.value
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _heads_of(raws: list[bytes], roles: tuple[Role, ...]) -> tuple[list[int], int]:

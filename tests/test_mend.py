@@ -117,9 +117,19 @@ def test_a_member_of_the_users_own_that_looks_the_same_stays(user: bytes) -> Non
     assert json.loads(mend.cut(user, ("cursor",), "c1")) == expected
 
 
-def test_an_object_that_held_more_than_the_cursor_stays() -> None:
-    user = b'{"id":1,"meta":{"cursor":"c1","own":1.0},"z":1e400}'
-    assert mend.cut(user, ("meta", "cursor"), "c1") == b'{"id":1,"meta":{"own":1.0},"z":1e400}'
+@pytest.mark.parametrize(
+    ("user", "left"),
+    [
+        (b'{"id":1,"meta":{"cursor":"c1","own":1.0},"z":1e400}', b'{"id":1,"meta":{"own":1.0},"z":1e400}'),
+        (b'{"id":1,"meta":{"own":1.0, "cursor":"c1" },"z":2}', b'{"id":1,"meta":{"own":1.0 },"z":2}'),
+        (b'{"id":1,"meta":{"cursor":"c1"},"id":1,"n":"x","n":"y"}', b'{"id":1,"id":1,"n":"x","n":"y"}'),
+        (b'{"id":1,"meta":[2],"meta":{"cursor":"c1"},"n":[{}]}', b'{"id":1,"meta":[2],"n":[{}]}'),
+        (rb'{"i\u0064":1,"meta" : { "cursor":"c1" } , "n":[1 ,2]}', rb'{"i\u0064":1,"n":[1 ,2]}'),
+        (rb'{ "meta":{"cursor":"c1"} }', rb"{ }"),
+    ],
+)
+def test_whatever_stands_around_a_cursor_stays_byte_for_byte(user: bytes, left: bytes) -> None:
+    assert mend.cut(user, ("meta", "cursor"), "c1") == left
 
 
 USERS = [{"id": 1}, {"id": 2}, {"id": 3}]

@@ -59,6 +59,7 @@ def test_a_refusal_says_how_long_to_wait() -> None:
         "429-garbage": "in a while",
         "429-bare": None,
         "429-edge": None,
+        "429-html": None,
         "503": None,
         "503:7": "7",
     }
@@ -85,7 +86,8 @@ def test_a_date_to_wait_for_is_by_the_servers_clock() -> None:
 
 
 def test_somebody_else_answers_with_a_page_for_people() -> None:
-    for status, response in zip((502, 520, 524, 200), struck("502", "520", "524", "html"), strict=True):
+    kinds = {"429-html": 429, "502": 502, "520": 520, "524": 524, "html": 200}
+    for status, response in zip(kinds.values(), struck(*kinds), strict=True):
         assert response.status == status
         assert response.headers["content-type"].startswith("text/html")
         assert response.body.startswith(b"<!DOCTYPE html>")
@@ -155,6 +157,32 @@ def test_silence_is_a_connection_on_which_nothing_comes() -> None:
             connection.recv(1)
         assert sandbox.stats()["statuses"] == {"silent": 1}
         assert get(sandbox.url).status == 200  # nobody else waits
+
+
+def test_a_connection_can_be_closed_without_an_answer() -> None:
+    with struck_socket("close") as (connection, sandbox):
+        assert connection.recv(1) == b""
+        assert sandbox.stats()["statuses"] == {"close": 1}
+
+
+@pytest.mark.parametrize("headers", ["", "Accept-Encoding: gzip\r\n"])
+def test_a_short_body_ends_before_its_length(headers: str) -> None:
+    with struck_socket("short", headers) as (connection, _), connection.makefile("rb") as reader:
+        head = dict(line.lower().split(b": ", 1) for line in list(iter(reader.readline, b"\r\n"))[1:])
+        assert (head.get(b"content-encoding") == b"gzip\r\n") == bool(headers)
+        assert b"transfer-encoding" not in head
+        assert len(reader.read()) == int(head[b"content-length"]) // 2
+
+
+def test_an_unbounded_body_is_cut_gzip_and_ends_where_the_connection_does() -> None:
+    with struck_socket("unbounded") as (connection, _), connection.makefile("rb") as reader:
+        head = b"".join(iter(reader.readline, b"\r\n")).lower()
+        assert head.startswith(b"http/1.1 200 ok\r\n")
+        assert b"content-length" not in head
+        assert b"transfer-encoding" not in head
+        inflater = zlib.decompressobj(31)
+        assert inflater.decompress(reader.read()).startswith(b'{"users":[')
+        assert not inflater.eof
 
 
 @pytest.mark.parametrize("headers", ["", "Accept-Encoding: gzip\r\n"])

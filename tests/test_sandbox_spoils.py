@@ -96,6 +96,18 @@ def test_one_user_field_is_more_than_many_can_read(kind: str, value: bytes) -> N
     assert spoilt_user(kind) == USERS[25].replace(b'"user_fields":{', b'"user_fields":{"odd":%b,' % value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("bigid", b"123456789012345678901234567890"),
+        ("floatid", b"%d.0" % IDS[25]),
+        ("textid", b'"%d"' % IDS[25]),
+    ],
+)
+def test_one_id_is_written_in_another_way(kind: str, written: bytes) -> None:
+    assert spoilt_user(kind) == USERS[25].replace(b'"id":%d' % IDS[25], b'"id":%b' % written, 1)
+
+
 def test_one_user_has_two_ids_and_two_names() -> None:
     pairs = json.loads(spoilt_user("twice"), object_pairs_hook=list)
     assert [value for key, value in pairs if key == "id"] == [IDS[25], IDS[25]]

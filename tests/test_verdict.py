@@ -19,6 +19,7 @@ from exporter.verdict import (
     Again,
     CursorRefused,
     Final,
+    NoPage,
     Ok,
     Quota,
     Verdict,
@@ -64,7 +65,7 @@ def test_a_failure_with_retry_after_waits_so_long() -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_success_without_a_page_may_pass(status: int) -> None:
-    assert judge(status) == Again(f"HTTP {status} without a page")
+    assert judge(status) == NoPage(f"HTTP {status} without a page")
 
 
 @pytest.mark.parametrize(

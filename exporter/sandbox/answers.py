@@ -24,6 +24,12 @@ class Delivery(Enum):
     """Nothing is sent, and the connection stays."""
     STALLED = auto()
     """Half is sent, and the connection stays."""
+    CLOSED = auto()
+    """The connection is closed, as if it had been idle for too long."""
+    SHORT = auto()
+    """Half is sent of what the length says, and the connection is closed."""
+    UNBOUNDED = auto()
+    """Half of the gzip, without a length and not in chunks: the connection's end is the body's."""
     DRIPPING = auto()
     """A few bytes at a time; `measure` tells how many a second."""
     BAD_GZIP = auto()

@@ -35,6 +35,32 @@ async def _reset(request: web.BaseRequest, _: Answer, __: Headers) -> web.Stream
     return web.Response()
 
 
+async def _closed(request: web.BaseRequest, _: Answer, __: Headers) -> web.StreamResponse:
+    """Close the connection in an orderly way, with nothing sent: as a server does that has waited for too long."""
+    _transport(request).close()
+    return web.Response()
+
+
+async def _short(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
+    """Announce the length of the body, send half of it and close the connection."""
+    body = encoded(request, answer, headers)
+    response = web.StreamResponse(status=answer.status, headers=[*headers, ("content-length", str(len(body)))])
+    await response.prepare(request)
+    _transport(request).write(body[: len(body) // 2])
+    _transport(request).close()
+    return response
+
+
+async def _unbounded(request: web.BaseRequest, answer: Answer, headers: Headers) -> web.StreamResponse:
+    """Send half of the gzip and close the connection, where only that tells the end of the body."""
+    lines = [*headers, ("content-encoding", "gzip"), ("connection", "close")]
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    body = compressed(answer.body)
+    _transport(request).write(f"HTTP/1.1 {answer.status} OK\r\n{head}\r\n".encode() + body[: len(body) // 2])
+    _transport(request).close()
+    return web.Response()
+
+
 async def _silent(request: web.BaseRequest, _: Answer, __: Headers) -> web.StreamResponse:
     """Send nothing, as long as the client waits."""
     await _gone(_transport(request))
@@ -101,6 +127,9 @@ def inflated(body: bytes, mebibytes: int) -> bytes:
 
 BREAKAGES: dict[Delivery, Way] = {
     Delivery.RESET: _reset,
+    Delivery.CLOSED: _closed,
+    Delivery.SHORT: _short,
+    Delivery.UNBOUNDED: _unbounded,
     Delivery.SILENT: _silent,
     Delivery.TRUNCATED: _truncated,
     Delivery.STALLED: _stalled,

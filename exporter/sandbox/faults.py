@@ -8,6 +8,7 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `429`, `429:SECONDS` | too many requests, with `Retry-After` (1 if not given) |
 | `429-bare` | the same without `Retry-After` |
 | `429-edge` | the refusal of the network in front of the service: JSON, without `Retry-After` |
+| `429-html` | the same as a page for people |
 | `429-date`, `429-date:SECONDS` | `Retry-After` is a date so far ahead by the server's clock (2 if not given) |
 | `429-negative`, `429-huge`, `429-garbage` | `Retry-After` is -1, 1000000000, or no number at all |
 | `401`, `403` | credentials that stopped working, or don't reach so far |
@@ -20,12 +21,15 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `html` | status 200, and a page for people |
 | `empty`, `204` | status 200 or 204, and nothing |
 | `reset` | the connection is reset |
+| `close` | the connection is closed without an answer, as one that was idle for too long |
 | `silent` | the request is taken, and nothing ever comes |
 | `stall` | headers and half of the body, and then nothing, until the client goes |
 | `drip`, `drip:BYTES` | so many bytes a second (100 if not given) |
 | `truncate` | status 200, and the connection ends in the middle of the body |
+| `short` | the connection ends before the `Content-Length` is there |
 | `badgzip` | said to be gzip, and is not |
 | `cutgzip` | gzip that ends in the middle, though the body ends as it should |
+| `unbounded` | gzip that ends in the middle, without length or chunks: the connection's end is the body's |
 | `bomb`, `bomb:MB` | a good page and then so many MiB of blanks (200 if not given), as a kilobyte of gzip for each |
 | `loop` | the first page again, whatever page was asked for |
 | `stuck` | a page that leads back to where it was asked from |
@@ -38,6 +42,7 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `hostile` | one name begins with what terminals obey |
 | `twice` | one user has two ids, the same, and two names, which differ |
 | `bigint`, `float` | one user field is a number of thirty digits, or 1e400 |
+| `bigid`, `floatid`, `textid` | one user's id has thirty digits, is written as a float, or is a text |
 | `deep`, `deep:LEVELS` | one user field is so many lists in one another (100,000 if not given) |
 | `long`, `long:MB` | one user field is a text of so many megabytes (10 if not given) |
 
@@ -124,12 +129,15 @@ def _delivered(delivery: Delivery, argument: Argument | None = None, default: in
 KINDS: dict[str, Kind] = {
     **REFUSALS,
     "reset": Kind(lambda _, __: Answer(b"", delivery=Delivery.RESET)),
+    "close": Kind(lambda _, __: Answer(b"", delivery=Delivery.CLOSED)),
     "silent": Kind(lambda _, __: Answer(b"", delivery=Delivery.SILENT)),
     "stall": _delivered(Delivery.STALLED),
     "drip": _delivered(Delivery.DRIPPING, BYTES, 100),
     "truncate": _delivered(Delivery.TRUNCATED),
+    "short": _delivered(Delivery.SHORT),
     "badgzip": _delivered(Delivery.BAD_GZIP),
     "cutgzip": _delivered(Delivery.CUT_GZIP),
+    "unbounded": _delivered(Delivery.UNBOUNDED),
     "bomb": _delivered(Delivery.BOMB, MEGABYTES, 200),
     **SPOILS,
 }

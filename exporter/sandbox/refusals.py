@@ -85,6 +85,7 @@ REFUSALS: dict[str, Kind] = {
     "429": Kind(lambda _, seconds: too_many_requests(seconds or 1), SECONDS),
     "429-bare": _says(too_many_requests()),
     "429-edge": Kind(_edge),
+    "429-html": _says(Answer(_page("429 Too Many Requests"), 429, HTML)),
     "429-date": Kind(_dated, SECONDS),
     "429-negative": _says(too_many_requests(-1)),
     "429-huge": _says(too_many_requests(1_000_000_000)),

@@ -106,6 +106,16 @@ def _with_field(user: bytes, value: bytes) -> bytes:
     return user.replace(b',"user_fields":{', b',"user_fields":{"odd":%b,' % value, 1)
 
 
+def _with_id(written: Callable[[int], bytes]) -> Kind:
+    """Make a kind of another way to write a user's id."""
+
+    def spoil(user: bytes) -> bytes:
+        number = json.loads(user)["id"]
+        return user.replace(b'"id":%d' % number, b'"id":%b' % written(number), 1)
+
+    return _user(spoil)
+
+
 def _twice(user: bytes) -> bytes:
     """Repeat the id as it is, and the name as another one."""
     number = json.loads(user)["id"]
@@ -204,6 +214,9 @@ SPOILS: dict[str, Kind] = {
     "twice": _user(_twice),
     "bigint": _user(lambda user: _with_field(user, b"123456789012345678901234567890")),
     "float": _user(lambda user: _with_field(user, b"1e400")),
+    "bigid": _with_id(lambda _: b"123456789012345678901234567890"),
+    "floatid": _with_id(lambda number: b"%d.0" % number),
+    "textid": _with_id(lambda number: b'"%d"' % number),
     "deep": Kind(_deep, LEVELS),
     "long": Kind(_long, MEGABYTES),
 }

@@ -50,7 +50,7 @@ class Statistics:
 
     def answered(self, answer: Answer) -> None:
         """Note what is sent: a status, or nothing."""
-        nothing = {Delivery.RESET: "reset", Delivery.SILENT: "silent"}
+        nothing = {Delivery.RESET: "reset", Delivery.CLOSED: "close", Delivery.SILENT: "silent"}
         self._statuses[nothing.get(answer.delivery, str(answer.status))] += 1
 
     def report(self, *, most_in_window: int) -> dict[str, object]:
