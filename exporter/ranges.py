@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from operator import lt
 
@@ -85,12 +85,38 @@ class Walk:
     milestone: str | None = None
     laps: int = 0
     restarted: bool = False
+    lost: bool = False
 
-    def restart(self) -> None:
-        """Begin at the start of the stream again, and skip what is written: the server refused the cursor."""
-        self.restarted = True
+    def restart(self, *, by_id: bool) -> None:
+        """Begin at the start of the stream again, and skip what is written: the server refused the cursor.
+
+        By id, the last one tells what to skip; in another order it is taken out of each page before (`without`).
+        """
+        self.restarted, self.lost = True, by_id
         self.milestone, self.laps = None, 0  # the cursors of the first walk come again, and that is no circle
-        self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1))
+        self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1) if by_id else 0)
+
+    @property
+    def shortcut(self) -> int | None:
+        """The id right behind which a walk begun anew would find the last user written; None if it needs no such."""
+        last_id = self.position.last_id
+        return last_id - 1 if self.lost and self.position.skip > 0 and last_id is not None else None
+
+    def leads_back(self, page: Page) -> bool:
+        """Tell whether a page goes on where the walk was: only the last user written, at its head, proves that."""
+        self.lost = False
+        return page.ids[:1] == [self.position.last_id]
+
+
+def without(page: Page, written: Container[int]) -> Page:
+    """Take users out of a page who are in the output already; where it leads stays."""
+    keep = [at for at, user_id in enumerate(page.ids) if user_id not in written]
+    return replace(
+        page,
+        ids=[page.ids[at] for at in keep],
+        lines=[page.lines[at] for at in keep],
+        cursors=page.cursors and [page.cursors[at] for at in keep],
+    )
 
 
 def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split | None = None) -> Batch:
