@@ -10,10 +10,15 @@ Theory of operation.
    serves whoever waits in turn. So the first batch of a new range is written before all that follows from the cut.
 4. Where whoever writes is the slow one, no range is cut: that would only pile up pages.
 5. An error of one range ends the asking.
+6. Where the server refuses the cursor that a range goes on by, the range begins anew at the start of its stream, and
+   skips what is written. By ascending id a made cursor may lead straight back; it is believed only if the page it
+   brings begins with the very user written last. In another order the last user tells nothing, he may have another
+   place by now: everybody is looked up among the ids in the output, in this run and in those after it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from typing import Protocol
 
@@ -21,14 +26,16 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
+from exporter import cursor
 from exporter.cursor import Trust
 from exporter.errors import ContractError, ExportError
 from exporter.events import Observer, Split
 from exporter.ledger import Ledger
 from exporter.meter import Meter
-from exporter.model import Page, Query, Role
+from exporter.model import Page, Pagination, Query, Role
 from exporter.pace import Permit
-from exporter.ranges import Batch, Walk, accept
+from exporter.ranges import Batch, Walk, accept, without
+from exporter.seen import Seen
 from exporter.streams import Aim, Birth, Stream, choose
 from exporter.verdict import CursorRefused
 
@@ -63,10 +70,18 @@ class Asking:
     """Asks for everything that the ledger does not have.
 
     :param most: how many ranges a stream may have at work at once; None for no bound.
+    :param seen: looks up who is in the output of a role; None if it can't be looked at.
     """
 
     def __init__(
-        self, pages: Pages, query: Query, ledger: Ledger, meter: Meter, most: int | None, observer: Observer
+        self,
+        pages: Pages,
+        query: Query,
+        ledger: Ledger,
+        meter: Meter,
+        most: int | None,
+        observer: Observer,
+        seen: Callable[[Role], Awaitable[Seen | None]],
     ) -> None:
         self._pages, self._query, self._ledger, self._meter, self._observe = pages, query, ledger, meter, observer
         self._streams = _streams(ledger, query, most)
@@ -74,6 +89,7 @@ class Asking:
         self._misses = 0
         # An earlier run may have cut a stream into more ranges than are wanted now.
         self._turns = {role: anyio.Semaphore(most) if most else nullcontext() for role in query.roles}
+        self._look_up, self._seen = seen, dict[Role, Seen]()
         self.trust = Trust()
 
     async def run(self, send: MemoryObjectSendStream[Batch]) -> None:
@@ -81,14 +97,18 @@ class Asking:
 
         :raises ExportError: what ended it before, in an ExceptionGroup with one for each range that met it.
         """
-        async with send, anyio.create_task_group() as landings:
-            async with anyio.create_task_group() as walks:
-                for stream in self._streams.values():
-                    for walk in stream.at_work:
-                        walks.start_soon(self._walk, walk, send.clone())
-                if self._query.by_id:
-                    landings.start_soon(self._cut, send, landings, walks)
-            landings.cancel_scope.cancel()
+        try:
+            async with send, anyio.create_task_group() as landings:
+                async with anyio.create_task_group() as walks:
+                    for stream in self._streams.values():
+                        for walk in stream.at_work:
+                            walks.start_soon(self._walk, walk, send.clone())
+                    if self._query.by_id:
+                        landings.start_soon(self._cut, send, landings, walks)
+                landings.cancel_scope.cancel()
+        finally:
+            for seen in self._seen.values():
+                seen.close()
 
     async def count(self) -> None:
         """Ask for the account's own counts, where they are not known yet."""
@@ -109,15 +129,63 @@ class Asking:
         meter = self._meter.roles[walk.role]
         meter.ranges += 1
         try:
+            if _anew(walk.role) in self._ledger.about():
+                await self._look_up_all(walk.role)
             while not walk.position.finished:
-                page = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
-                if isinstance(page, CursorRefused):
-                    self._refused(walk, page)
-                    continue
-                self._look(walk.role, page)
+                page = await self._fetch(walk)
                 await _hand_over(accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust)), send)
         finally:
             meter.ranges -= 1
+
+    async def _fetch(self, walk: Walk) -> Page:
+        """Fetch a walk's next page, less those who are known to be written; where its cursor is refused, by a detour.
+
+        :raises ContractError: if there is no other way.
+        """
+        while True:
+            page = await self._straight_back(walk) if self.trust else None
+            if page is not None:
+                return page
+            came = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
+            if isinstance(came, Page):
+                self._look(walk.role, came)
+                seen = self._seen.get(walk.role)
+                return without(came, seen.among(came.ids)) if seen else came
+            await self._begin_anew(walk, came)
+
+    async def _straight_back(self, walk: Walk) -> Page | None:
+        """Try the short way to where a walk was before it began anew."""
+        if walk.shortcut is None:
+            return None
+        after = cursor.make(walk.shortcut)
+        came = await self._pages.land(self._query, walk.role, after=after, before=None, permit=None)
+        if isinstance(came, CursorRefused):
+            self.trust.lose()
+        if not isinstance(came, Page):  # one that failed may be tried again, a page further on
+            return None
+        self._look(walk.role, came)
+        return came if walk.leads_back(came) else None
+
+    async def _begin_anew(self, walk: Walk, refused: CursorRefused) -> None:
+        query, what = self._query, f"the server does not take its own cursor for {walk.role}: {refused.said}"
+        if walk.restarted or walk.position.cursor is None or query.pagination is Pagination.OFFSET:
+            raise ContractError(what)
+        if not query.by_id:
+            if walk.laps:  # what is under way to the output can't be looked up in it
+                hint = "What is written is safe. Run the same command again: it walks anew, and skips what is written."
+                raise ContractError(what, hint=hint)
+            if walk.role not in self._seen and not await self._look_up_all(walk.role):
+                hint = "In this order there is no other way back, and the output can't be read: begin anew, --restart."
+                raise ContractError(what, hint=hint)
+            self._ledger.note(_anew(walk.role), refused.said)
+        walk.restart(by_id=query.by_id)
+
+    async def _look_up_all(self, role: Role) -> bool:
+        """Look up who is in the output of a role; False if it can't be looked at."""
+        seen = await self._look_up(role)
+        if seen is not None:
+            self._seen[role] = seen
+        return seen is not None
 
     async def _cut(self, send: MemoryObjectSendStream[Batch], landings: TaskGroup, walks: TaskGroup) -> None:
         """Cut ranges, as long as there are permits to spare."""
@@ -169,13 +237,10 @@ class Asking:
             self._ledger.warn(f"there are more users of {role} than offset pagination reaches")
             self._ledger.note("missing", "users beyond the reach of offset pagination")
 
-    def _refused(self, walk: Walk, refused: CursorRefused) -> None:
-        if not self._query.by_id or walk.restarted or walk.position.cursor is None:
-            raise ContractError(
-                f"the server does not take its own cursor for {walk.role}: {refused.said}",
-                hint="In this order there is no other way back to the place: begin anew with --restart.",
-            )
-        walk.restart()
+
+def _anew(role: Role) -> str:
+    """Name the fact that a walk has begun anew, and must not write who is in the output already."""
+    return f"begun anew: {role}"
 
 
 async def _hand_over(batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:

@@ -167,7 +167,8 @@ class Export:
                 warn=ledger.warn,
             ) as client:
                 reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
-                asking = Asking(client, self._query, ledger, meter, self._options.ranges, self._observe)
+                ranges, seen = self._options.ranges, self._sink.seen
+                asking = Asking(client, self._query, ledger, meter, ranges, self._observe, seen)
                 self._engine = Engine(
                     asking,
                     self._query,

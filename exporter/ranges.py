@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from operator import lt
 
@@ -69,7 +69,7 @@ class Walk:
     """One range being walked: where it will ask next. What is written is the ledger's to know.
 
     :param until: the first id of the range above, None if this is the stream's last.
-    :param head: the cursor that the server issued for its first user, None if that is not known any more.
+    :param head: the cursor that the server issued for its first user, None if that is not known.
     :param span: how many ids this run has looked at here, and `seen`: how many users it found there.
     :param near: users an id on the last page.
     """
@@ -85,12 +85,38 @@ class Walk:
     milestone: str | None = None
     laps: int = 0
     restarted: bool = False
+    lost: bool = False
 
-    def restart(self) -> None:
-        """Begin at the start of the stream again, and skip what is written: the server refused the cursor."""
-        self.restarted = True
+    def restart(self, *, by_id: bool) -> None:
+        """Begin at the start of the stream again, and skip what is written: the server refused the cursor.
+
+        By id, the last one tells what to skip; in another order it is taken out of each page before (`without`).
+        """
+        self.restarted, self.lost = True, by_id
         self.milestone, self.laps = None, 0  # the cursors of the first walk come again, and that is no circle
-        self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1))
+        self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1) if by_id else 0)
+
+    @property
+    def shortcut(self) -> int | None:
+        """The id right behind which a walk begun anew would find the last user written; None if it needs no such."""
+        last_id = self.position.last_id
+        return last_id - 1 if self.lost and self.position.skip > 0 and last_id is not None else None
+
+    def leads_back(self, page: Page) -> bool:
+        """Tell whether a page goes on where the walk was: only the last user written, at its head, proves that."""
+        self.lost = False
+        return page.ids[:1] == [self.position.last_id]
+
+
+def without(page: Page, written: Container[int]) -> Page:
+    """Take users out of a page who are in the output already; where it leads stays."""
+    keep = [at for at, user_id in enumerate(page.ids) if user_id not in written]
+    return replace(
+        page,
+        ids=[page.ids[at] for at in keep],
+        lines=[page.lines[at] for at in keep],
+        cursors=page.cursors and [page.cursors[at] for at in keep],
+    )
 
 
 def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split | None = None) -> Batch:
@@ -112,6 +138,8 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split |
             skip = max(start.skip - len(page.ids), 1)
     if by_id and start.last_id is not None and begin < len(page.ids) and page.ids[begin] <= start.last_id:
         raise _descent(walk.role, start.last_id, page.ids[begin])
+    if not by_id:
+        _check_start(walk, page.before)
     finished = not page.more or end < len(page.ids) or (end > begin and page.ids[end - 1] + 1 == walk.until)
     if not finished and split is None:  # a first page of one user leads to where it begins, and that is no circle
         _check_advance(walk, page.after)
@@ -159,9 +187,21 @@ def _descent(role: Role, first: int, second: int) -> ContractError:
     return ContractError(f"users of {role} do not come by ascending id: {second} follows {first}")
 
 
+def _check_start(walk: Walk, before: str | None) -> None:
+    """Meet a walk's first page where it comes again: in an order in which no id tells, all of it would be written."""
+    if walk.position.cursor is None:
+        walk.head = before
+    elif before is not None and before == walk.head:
+        raise _circle(walk.role, before)
+
+
+def _circle(role: Role, cursor: str | None) -> ContractError:
+    return ContractError(f"the walk over {role} goes in a circle: cursor {cursor} came twice")
+
+
 def _check_advance(walk: Walk, cursor: str | None) -> None:
     if cursor in (walk.position.cursor, walk.milestone):
-        raise ContractError(f"the walk over {walk.role} goes in a circle: cursor {cursor} came twice")
+        raise _circle(walk.role, cursor)
     walk.laps += 1
     if walk.laps & (walk.laps - 1) == 0:
         walk.milestone = cursor

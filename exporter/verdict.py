@@ -191,7 +191,7 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 def _redirected(status: int, headers: Mapping[str, str]) -> ExportError:
-    target = re.sub(r"[^\x21-\x7e]", "", headers.get("Location", "nowhere")).split("?")[0][:WORDS]
+    target = re.split("[?#]", re.sub(r"[^\x21-\x7e]", "", headers.get("Location", "nowhere")))[0][:WORDS]
     return AuthError(
         f"the account answered with a redirect (HTTP {status} to {target}), and redirects are never followed",
         hint="The account may be renamed or suspended. What is written is safe; check the address.",

@@ -221,7 +221,8 @@ def leads_to(links: bytes, origin: str) -> str | None:
 
     The links are never followed; whoever hands out such is worth a warning.
     """
-    if links.count(b"://") == links.count(b'"%b/' % origin.encode()):
+    # `//host` leads away as well, and with backslashes anything may be written in another way.
+    if links.count(b"//") == links.count(b'"%b/' % origin.encode()) and b"\\" not in links:
         return None
     try:
         values = _texts.decode(links).values()

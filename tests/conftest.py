@@ -12,6 +12,14 @@ from blockbuster import blockbuster_ctx
 import exporter.library  # noqa: F401 (imported before there is a loop to block)
 from exporter.database import Database
 from exporter.ledger import Ledger
+from tests.sandbox_farm import SandboxFarm
+
+
+@pytest.fixture(scope="session")
+def farm() -> Iterator[SandboxFarm]:
+    """Give a place to open sandboxes in, each in milliseconds: for tests that need many."""
+    with SandboxFarm() as farm:
+        yield farm
 
 FIGURES = "figures"
 
@@ -38,6 +46,7 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             "export.py": {"_prepare"},
             "ledger.py": set(vars(Ledger)),
             "changes.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
+            "seen.py": {"among", "close"},  # a page at a time
             "database.py": set(vars(Database)),
             "sandbox_process.py": {"__init__", "stats", "close"},
             "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close"},

@@ -204,7 +204,7 @@ async def export(server: Server, share: float = 0.95, ranges: int | None = None,
     for role in server.ids:
         meter.roles[role].unfinished = 1
     pages = Pages(server, Pace(rate, share, clock=now))
-    asking = Asking(pages, query, ledger, meter, ranges, ignore)
+    asking = Asking(pages, query, ledger, meter, ranges, ignore, sink.seen)
     started = now()
     assert await Engine(asking, query, ledger, sink, meter, Limits(), lambda: None, now, None).run()
     assert sorted(sink.ids) == sorted(each for ids in server.ids.values() for each in ids)

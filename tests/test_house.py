@@ -22,7 +22,7 @@ TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
 
 LAYERS = (
     {"version", "errors", "model", "fast"},
-    {"changes", "distinct", "cursor", "mend", "account", "retry", "events", "destination", "disk"},
+    {"changes", "distinct", "seen", "cursor", "mend", "account", "retry", "events", "destination", "disk"},
     {"itemcursors", "body", "verdict", "ranges", "window", "schema"},
     {"wire", "streams", "pace", "intents", "meter", "database"},
     {"connection", "client", "ledger", "sinks", "manifest"},
@@ -77,7 +77,7 @@ def test_every_module_has_a_layer() -> None:
     ("library", "homes"),
     [
         ("aiohttp", {"connection", "sandbox"}),
-        ("sqlite3", {"changes", "database", "store"}),
+        ("sqlite3", {"changes", "database", "seen", "store"}),
         ("aiolimiter", {"pace"}),
         ("rich", {"cli"}),
         ("argparse", {"cli"}),

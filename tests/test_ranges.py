@@ -159,7 +159,7 @@ def test_a_walk_begun_anew_writes_nothing_twice_and_leaves_nobody_out(
         if not walk.position.finished:
             export.step(walk)
     if not walk.position.finished:
-        walk.restart()
+        walk.restart(by_id=True)
         for cut in cuts:
             if walk.position.finished or export.step(walk, cut):
                 break
@@ -177,7 +177,7 @@ def test_a_walk_begun_anew_in_the_middle_is_not_taken_for_a_circle(pages: int) -
     walk = Walk(1, Role.AGENT, export.position)
     for _ in range(pages):
         export.step(walk)
-    walk.restart()
+    walk.restart(by_id=True)
     while not walk.position.finished:
         export.step(walk)
     assert export.written == lines(list(range(40)))

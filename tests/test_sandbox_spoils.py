@@ -68,6 +68,7 @@ def spoilt_user(kind: str) -> bytes:
         ("utf8", b"\xff\xc3(\xed\xa0\x80"),
         ("surrogate", rb"\ud800"),
         ("nul", b"\x00"),
+        ("newline", b"\r\n"),
         ("hostile", json.dumps(HOSTILE, ensure_ascii=False)[1:-1].encode()),
     ],
 )

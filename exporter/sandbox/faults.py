@@ -39,6 +39,7 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `descending`, `descent` | a page whose users go from the last to the first, or of which two have changed places |
 | `pretty` | a page set in lines |
 | `utf8`, `surrogate`, `nul` | one name begins with bytes that are no UTF-8, an escaped lone surrogate, a bare NUL |
+| `newline` | one name begins with a bare line break |
 | `hostile` | one name begins with what terminals obey |
 | `twice` | one user has two ids, the same, and two names, which differ |
 | `bigint`, `float` | one user field is a number of thirty digits, or 1e400 |

@@ -210,6 +210,7 @@ SPOILS: dict[str, Kind] = {
     "utf8": _name(b"\xff\xc3\x28\xed\xa0\x80"),
     "surrogate": _name(b"\\ud800"),
     "nul": _name(b"\x00"),
+    "newline": _name(b"\r\n"),
     "hostile": _name(wire(HOSTILE)[1:-1]),
     "twice": _user(_twice),
     "bigint": _user(lambda user: _with_field(user, b"123456789012345678901234567890")),

@@ -10,6 +10,7 @@ from exporter.changes import Written
 from exporter.intents import Intent, Write
 from exporter.model import Role, Sideload
 from exporter.ranges import Batch
+from exporter.seen import Seen
 
 Sideloads = dict[Sideload, list[tuple[str, bytes]]]
 
@@ -66,6 +67,9 @@ class Sink(Protocol):
 
     async def written(self, ids: Iterable[int]) -> dict[int, list[Written]] | None:
         """Look up the lines of some users, file by file in order; None if the output can't be looked at again."""
+
+    async def seen(self, role: Role) -> Seen | None:
+        """Look up everybody in the file for a role; None if the output can't be looked at again."""
 
     def publish(self) -> None:
         """Give a complete, synced output its final names."""

@@ -10,6 +10,7 @@ from exporter.destination import STDOUT
 from exporter.intents import Intent, Write
 from exporter.model import Role
 from exporter.ranges import Batch
+from exporter.seen import Seen
 from exporter.sinks import Sideloads
 from exporter.sinks.plan import plan_lines
 
@@ -62,6 +63,10 @@ class DeliverySink:
         return STDOUT
 
     async def written(self, ids: Iterable[int]) -> dict[int, list[Written]] | None:
+        """Return None: what was handed over can't be looked at again."""
+        return None
+
+    async def seen(self, role: Role) -> Seen | None:
         """Return None: what was handed over can't be looked at again."""
         return None
 

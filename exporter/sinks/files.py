@@ -23,10 +23,11 @@ from exporter.fast import crc32
 from exporter.intents import Intent, Write
 from exporter.model import Query, Role, Sideload
 from exporter.ranges import Batch, Move
+from exporter.seen import Seen
 from exporter.sinks import Sideloads
 from exporter.sinks.compress import FRAME_SIZE, compressor
 from exporter.sinks.plan import plan_frame, plan_lines
-from exporter.sinks.reading import lines_of
+from exporter.sinks.reading import ids_of, lines_of
 
 PARTIAL = ".partial"
 _CHUNK = 1 << 20
@@ -226,6 +227,19 @@ class FileSink:
                 for user_id, line in lines_of(self._paths[name], ids, stopped.is_set):
                     found.setdefault(user_id, []).append(Written.read(name, line))
         return found
+
+    async def seen(self, role: Role) -> Seen | None:
+        """Look up everybody in the file for a role: one scan, in a thread."""
+        path, stopped = self._paths[self.file_of(role)], Event()
+
+        def scan() -> Seen:
+            with translated(path):
+                return Seen(ids_of(path, stopped.is_set))
+
+        try:
+            return await anyio.to_thread.run_sync(scan, abandon_on_cancel=True)
+        finally:
+            stopped.set()
 
     def publish(self) -> None:
         """Rename every file to its final name, and make that durable."""

@@ -46,6 +46,18 @@ def lines_of(path: Path, ids: Container[int], stop: Callable[[], bool]) -> Itera
                 break
 
 
+def ids_of(path: Path, stop: Callable[[], bool]) -> Iterator[int]:
+    """Yield the id of every line of a users' file.
+
+    :raises OSError, EOFError: if the file can't be read to its end.
+    """
+    with open_plain(path) as file:
+        for number, line in enumerate(file):
+            yield id_of(line)
+            if number % 1000 == 0 and stop():
+                break
+
+
 def open_plain(path: Path) -> BinaryIO:
     """Open an output file for reading its lines, whatever its compression."""
     suffix = path.with_suffix("").suffix if path.suffix == ".partial" else path.suffix
