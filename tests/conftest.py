@@ -21,6 +21,7 @@ def farm() -> Iterator[SandboxFarm]:
     with SandboxFarm() as farm:
         yield farm
 
+
 FIGURES = "figures"
 
 

@@ -1,7 +1,7 @@
 """A process that is `zexport` without the half second in which Python imports it.
 
-Most of the suite's time went by in that half second, a thousand times. So a process of the suite, which has imported all
-of it, forks: the child lets go of everything it has from the suite, and runs the command. It is a process like any
+Most of the suite's time went by in that half second, a thousand times. So a process of the suite, which has imported
+all of it, forks: the child lets go of everything it has from the suite, and runs the command. It is a process like any
 other, with a pid, pipes, signals and an exit code of its own. Only its start is not the real one: where that is what a
 test is about, or its memory, its arguments or strace's view of it, the test starts a new Python.
 """
@@ -16,6 +16,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import exporter.cli.loop
 import exporter.cli.run
@@ -43,7 +44,7 @@ def becoming(arguments: Sequence[str], environment: Mapping[str, str]) -> Callab
             code = main(arguments)
         except SystemExit as exc:
             code = exc.code if isinstance(exc.code, int) else 1
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (whatever it is, a new Python would print it)
             traceback.print_exc()
         finally:
             for stream in (sys.stdout, sys.stderr):
@@ -56,7 +57,7 @@ def becoming(arguments: Sequence[str], environment: Mapping[str, str]) -> Callab
 
 def _let_go(environment: Mapping[str, str]) -> None:
     """Set back what a new Python would have of its own."""
-    for number in map(int, os.listdir("/proc/self/fd")):
+    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         if number > 2:  # among them the one that tells whoever has started us that we run
             try:
                 os.close(number)

@@ -1,4 +1,4 @@
-"""Runs of `zexport` that wait for a word before they begin, so that strace can take hold of them, or several begin at once.
+"""Runs of `zexport` that wait for a word to begin, so that strace can take hold of them, or several begin at once.
 
 They are forked off one process that has everything imported (as in `forked`, but off a process of their own, in which a
 run of a third of a second syncs as often as one of a minute does: `EVERY`). What runs is the real command line, from

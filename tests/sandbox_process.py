@@ -26,7 +26,8 @@ class SandboxProcess:
         words = ["sandbox", "--port", "0", *flags]
         become = becoming(words, os.environ) if can_fork() else None
         command = [sys.executable, "-m", "exporter", *words]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=become)
+        popen = {"preexec_fn": become, "stdout": subprocess.PIPE, "text": True}
+        self.process: subprocess.Popen[str] = subprocess.Popen(command, **popen)  # type: ignore[call-overload]
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url.startswith("http://127.0.0.1:"):

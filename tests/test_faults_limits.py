@@ -221,7 +221,7 @@ def test_a_token_revoked_in_mid_run_is_one_clear_line_with_4_and_a_new_one_compl
     assert requests < 12 + 40
     with SandboxProcess("--users", "1500", "--token", NEW, "--port", port, *FAST):
         env = environment(ZENDESK_OAUTH_TOKEN=NEW)
-        with start("run", url, "-o", out, "-v", env=env) as process:
+        with start("run", url, "-o", out, "-v", env=env, fresh=True) as process:
             assert not secret.search(Path(f"/proc/{process.pid}/cmdline").read_bytes())
             output = b"".join(process.communicate(timeout=60))
     assert process.returncode == 0, output

@@ -39,7 +39,7 @@ def zexport(
 
     :param fresh: in a new Python; else in a fork of this one (`forked`), which is there at once.
     """
-    popen = {"cwd": cwd, "env": environment(**(env or {})), "text": True}
+    popen: dict[str, Any] = {"cwd": cwd, "env": environment(**(env or {})), "text": True}
     popen["stdin"] = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     with start(*args, fresh=fresh, **popen) as process:
         try:
