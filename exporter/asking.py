@@ -103,6 +103,9 @@ class Asking:
                     for stream in self._streams.values():
                         for walk in stream.at_work:
                             walks.start_soon(self._walk, walk, send.clone())
+                    landings.start_soon(
+                        self._count
+                    )  # behind the first pages: they make the pace quick
                     if self._query.by_id:
                         landings.start_soon(self._cut, send, landings, walks)
                 landings.cancel_scope.cancel()
@@ -110,7 +113,7 @@ class Asking:
             for seen in self._seen.values():
                 seen.close()
 
-    async def count(self) -> None:
+    async def _count(self) -> None:
         """Ask for the account's own counts, where they are not known yet."""
         for role, expected in self._ledger.expected().items():
             if expected is None and self._query.external_id is None:

@@ -113,7 +113,6 @@ class Engine:
         """Ask for everything that is not written yet, and write it."""
         send, receive = anyio.create_memory_object_stream[Batch](BUFFER)
         async with anyio.create_task_group() as group:
-            group.start_soon(self._asking.count)
             group.start_soon(self._ask, send)
             with self._writes:
                 await self._write_all(receive)
@@ -121,6 +120,8 @@ class Engine:
 
     async def _sweep(self, sweep: Sweep) -> None:
         began = float(self._ledger.about().get("began", self._server_now()))
+        self._meter.closing = "looking for changes"
+        self._report()  # a sweep of a quiet account is over before the next tick
         try:
             with self._asks:
                 await self._commit(self._sink.flush())  # what is written has to be there to be read back

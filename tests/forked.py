@@ -4,6 +4,8 @@ Most of the suite's time went by in that half second, a thousand times. So a pro
 all of it, forks: the child lets go of everything it has from the suite, and runs the command. It is a process like any
 other, with a pid, pipes, signals and an exit code of its own. Only its start is not the real one: where that is what a
 test is about, or its memory, its arguments or strace's view of it, the test starts a new Python.
+
+A test closes a database before it starts a process that opens the same: SQLite's locks don't survive a fork.
 """
 
 from __future__ import annotations

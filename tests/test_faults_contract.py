@@ -171,7 +171,7 @@ def test_where_a_redirect_leads_is_told_without_what_could_be_a_secret_or_harm_a
         done = run(server.url, tmp_path / "out.ndjson", "--role", "agent")
         requests = server.requests
     assert done.code == 4
-    assert f"to http://127.0.0.1:{trap.getsockname()[1]}/login31m)" in done.said
+    assert f"to http://127.0.0.1:{trap.getsockname()[1]}/login" in done.said
     assert "secret" not in done.said
     assert "\x9b" not in done.said
     assert requests <= 2  # the count, and the first page

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def _cut(ledger: Path) -> None:
 def _foreign(ledger: Path) -> None:
     ledger.unlink()
     _without_log(ledger)
-    with sqlite3.connect(ledger) as database:
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
         database.execute("CREATE TABLE precious (value)")
     database.close()
 
@@ -68,13 +69,13 @@ def _torn_log(ledger: Path) -> None:
 
 
 def _changed(ledger: Path) -> None:
-    with sqlite3.connect(ledger) as database:
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
         database.execute("UPDATE range SET users = users + 1, last_id = 1")
     database.close()
 
 
 def _changed_intent(ledger: Path) -> None:
-    with sqlite3.connect(ledger) as database:
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
         database.execute("UPDATE intent SET writes_and_moves = replace(writes_and_moves, '0', '1')")
     database.close()
 

@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_restart_with_another_query_leaves_no_file_of_the_first(forks: Forks, ur
 
 def test_restart_removes_nothing_that_is_not_ours(forks: Forks, url: str, tmp_path: Path) -> None:
     foreign, manifest = tmp_path / "my.db", tmp_path / "folder" / "manifest.json"
-    with sqlite3.connect(foreign) as database:
+    with closing(sqlite3.connect(foreign, isolation_level=None)) as database:
         database.execute("CREATE TABLE precious (value)")
     manifest.parent.mkdir()
     manifest.write_text('{"name": "a web app"}')

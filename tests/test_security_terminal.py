@@ -8,6 +8,7 @@ import json
 import sqlite3
 import unicodedata
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_status_and_verify_show_nothing_that_a_terminal_obeys(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", url, "-o", str(tmp_path), "--max-users", "100", "-q", *AT_ONCE]) == 8
-    with sqlite3.connect(tmp_path / ".zexport" / "ledger.db") as database:
+    with closing(sqlite3.connect(tmp_path / ".zexport" / "ledger.db", isolation_level=None)) as database:
         database.execute("UPDATE run SET ended=?, started_at=?", (LONG, LONG))
         database.execute("UPDATE about SET value=? WHERE name='account'", (LONG,))
         database.executemany("INSERT INTO warning VALUES (?, 1, '[]')", [(f"{number}{LONG}",) for number in range(200)])
