@@ -102,18 +102,20 @@ class PlainView(_LineView):
 
 
 class JsonView(_LineView):
-    """Writes every event as one JSON object a line, progress once a second."""
+    """Writes every event as one JSON object a line, progress once a second and where the closing sweep begins."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._due = 0.0
+        self._closing = False
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         if isinstance(event, Progress):
-            if event.seconds < self._due:
+            begins = bool(event.closing) and not self._closing
+            if event.seconds < self._due and not begins:
                 return
-            self._due = event.seconds + 1.0
+            self._due, self._closing = event.seconds + 1.0, bool(event.closing)
         # The stdlib's ASCII form: lossless for a path of any bytes, which orjson refuses, and harmless on a terminal.
         self._write(json.dumps(describe(event), separators=(",", ":")).replace("\x7f", "\\u007f"))
 
