@@ -103,9 +103,7 @@ class Asking:
                     for stream in self._streams.values():
                         for walk in stream.at_work:
                             walks.start_soon(self._walk, walk, send.clone())
-                    landings.start_soon(
-                        self._count
-                    )  # behind the first pages: they make the pace quick
+                    landings.start_soon(self._count)  # behind the first pages: they make the pace quick
                     if self._query.by_id:
                         landings.start_soon(self._cut, send, landings, walks)
                 landings.cancel_scope.cancel()

@@ -8,9 +8,11 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
    is allowed, at the smallest limit any plan has.
 3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
-   left over the rest of the window. What our share leaves over keeps our own noise from setting this off. What is in
-   flight may be counted already or not: it is part of the plan, so it does not make us slow down; but once we do, it
-   is taken off what is left. The end of the window comes in whole seconds, rounded either way: it is one more.
+   left over the rest of the window. What our share leaves over keeps our own noise from setting this off; a share that
+   leaves less over than the noise goes on for as long as no more is short than that, since an even pace within the
+   limit fits any window, and stops where nothing is left. What is in flight may be counted already or not: it is part
+   of the plan, so it does not make us slow down; but once we do, it is taken off what is left. The end of the window
+   comes in whole seconds, rounded either way: it is one more.
 4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
 5. A permit that nobody wants at its time is spare: whoever waits in `spare` stands in line like all others, and lets
    the next one go first if there is one.
@@ -38,6 +40,9 @@ SLOW_START = 200.0
 """Requests a minute before the account's limit is known: that of the smallest plan in sale (documented)."""
 RECENT = 5.0
 """Seconds over which the rate is told: long enough to be steady, short enough to show a change."""
+NOISE = 2.0
+"""Seconds of our own requests that may seem short: the window's end is told up to one late, and a count is one old."""
+SPENT = "this minute's budget is spent"
 LATENESS = 0.1
 """Seconds of late wake-ups that are caught up on: far more than a timer's, and than it takes to read a page."""
 
@@ -97,6 +102,7 @@ class Pace:
         self._rate = rate or SLOW_START * share
         self._limiter = AsyncLimiter(1)
         self._warm = False  # another run has sent requests a moment ago
+        self._ends = float("-inf")  # when the server's minute is over, by its own words
         self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
 
     def resume(self, limit: int | None, held: float) -> None:
@@ -203,13 +209,26 @@ class Pace:
         self._rate = self._given or self._limit * self._share
         if quota.remaining is None or quota.reset is None:
             return
-        window = min(quota.reset, MINUTE) + 1
-        if quota.remaining < self._rate / MINUTE * window:
-            left = quota.remaining - self._slots.borrowed_tokens
+        window = self._window_left(quota.reset)
+        if window <= 0:  # a late answer, of a minute that is over
+            return
+        short = self._rate / MINUTE * window - quota.remaining
+        noise = self._rate / MINUTE * NOISE
+        left = quota.remaining - self._slots.borrowed_tokens
+        if short > min(max(noise - (self._limit - self._rate), 0.0), noise):
             if left < max(self._rate / MINUTE, 1.0):
-                self.hold(window, "this minute's budget is spent")
+                self.hold(window, SPENT)
             else:
                 self._rate = min(self._rate, left / window * MINUTE)
+        elif short > 0 and left < 1:
+            self.hold(window, SPENT)
+
+    def _window_left(self, reset: float) -> float:
+        """Return how many seconds this minute has left at most, by the least that answers have said of its end."""
+        now = self._clock()
+        ends = now + min(reset, MINUTE) + 1
+        self._ends = ends if ends > self._ends + NOISE else min(ends, self._ends)
+        return self._ends - now
 
     def _adjust(self, permit: Permit, *, failed: bool) -> None:
         """Take a request off those in flight, and let the window know how it went."""
