@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -33,15 +33,23 @@ class Change(NamedTuple):
 
 
 class _Head(msgspec.Struct):
-    id: int
-    role: str = ""
+    """What is looked at of a user; raw where any JSON may stand, and is no reason to refuse him or his whole page."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    role: msgspec.Raw = msgspec.Raw()
     created_at: Any = None
     updated_at: Any = None
-    active: bool | None = None
-    custom_role_id: Any = None
+    active: msgspec.Raw = msgspec.Raw()
+    custom_role_id: msgspec.Raw = msgspec.Raw()
+
+
+class _Role(msgspec.Struct):
+    role: msgspec.Raw = msgspec.Raw()
 
 
 _head = msgspec.json.Decoder(_Head)
+_role = msgspec.json.Decoder(_Role)
+_text = msgspec.json.Decoder(str)
 
 
 def read_changes(lines: Iterable[bytes], roles: Iterable[Role], permission_set: int | None = None) -> list[Change]:
@@ -57,10 +65,19 @@ def read_changes(lines: Iterable[bytes], roles: Iterable[Role], permission_set: 
             created, updated = (_seconds(time) for time in (head.created_at, head.updated_at))
         except (msgspec.DecodeError, ValueError, TypeError) as exc:
             raise NotAPage(f"a user does not say when he was changed ({exc})") from exc
-        selected = permission_set is None or head.custom_role_id == permission_set
-        if head.role in wanted and head.active is not False and selected:
-            changes.append(Change(head.id, wanted[head.role], created, updated, line))
+        role = wanted.get(_said(head.role))
+        selected = permission_set is None or bytes(head.custom_role_id) == b"%d" % permission_set
+        if role is not None and bytes(head.active) != b"false" and selected:
+            changes.append(Change(head.id, role, created, updated, line))
     return changes
+
+
+def _said(role: msgspec.Raw) -> str:
+    """Return the role that a user says he has, an empty text if that is none."""
+    try:
+        return _text.decode(role)
+    except msgspec.DecodeError:
+        return ""
 
 
 def _seconds(time: Any) -> float:
@@ -123,4 +140,4 @@ class Written(NamedTuple):
     @classmethod
     def read(cls, file: str, line: bytes) -> Written:
         """Read what a line is remembered by."""
-        return cls(file, _head.decode(line).role, crc32(line))
+        return cls(file, _said(_role.decode(line).role), crc32(line))

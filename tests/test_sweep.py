@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.changes import Written
+from exporter.changes import Written, read_changes
 from exporter.database import Database
 from exporter.errors import AuthError, UsageError
 from exporter.events import ignore
@@ -159,6 +159,51 @@ async def test_a_user_who_does_not_say_when_he_changed_is_no_sort_either() -> No
     account = Account([[b'{"id":1,"role":"agent"}\n'], [user(1, LATE)]])
     found = await sweep(account, Output({}))
     assert (found.report.closed, found.report.by[:11]) == (True, "incremental")
+
+
+ODD = ["1e400", "5", "null", "{}", "[[]]"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ["role", "active", "custom_role_id"])
+async def test_a_written_line_with_an_odd_value_is_compared_like_any_other(name: str, odd: str) -> None:
+    line = b'{"id":1,"%b":%b}\n' % (name.encode(), odd.encode())
+    assert Written.read("-", line).role == ""
+    output = Output({1: [line]})
+    found = await sweep(Account([[user(1, LATE)]]), output)
+    assert output.appended == [user(1, LATE)]
+    assert (found.report.closed, found.report.changed) == (True, 1)
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_one_user_with_an_odd_role_does_not_cost_his_page(odd: str) -> None:
+    strange = user(1, LATE).replace(b'"agent"', odd.encode())
+    output = Output({})
+    found = await sweep(Account([[strange, user(2, LATE)]]), output)
+    assert output.appended == [user(2, LATE)]
+    assert found.report.by == "sort=-updated_at"
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_who_is_said_to_be_active_in_an_odd_way_is_not_deleted(odd: str) -> None:
+    strange = user(1, LATE).replace(b"true", odd.encode())
+    output = Output({})
+    found = await sweep(Account([[strange]]), output)
+    assert output.appended == [strange]
+    assert found.report.by == "sort=-updated_at"
+
+
+@pytest.mark.parametrize("number", [b"123456789012345678901234567890", b"-1", b"1e400", b'"1"'])
+async def test_a_user_whose_id_is_none_is_no_change(number: bytes) -> None:
+    strange = user(1, LATE).replace(b'"id":1,', b'"id":%b,' % number)
+    found = await sweep(Account([[strange], [strange]]), Output({}))
+    assert (found.over, found.report.closed) == (True, False)
+
+
+def test_of_a_custom_role_are_those_whose_number_is_its_own() -> None:
+    lines = [user(1, LATE).replace(b"}", b',"custom_role_id":%b}' % each) for each in (b"7", b"1e400", b"77", b"null")]
+    assert [change.line for change in read_changes(lines, Role, 7)] == lines[:1]
+    assert [change.line for change in read_changes(lines, Role)] == lines
 
 
 @pytest.mark.parametrize("why", [UsageError("sort is not valid"), UsageError("no")])
