@@ -89,6 +89,12 @@ def test_a_make_target_of_the_readme_is_there(line: str) -> None:
     subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_every_test_that_the_readme_leans_on_is_there() -> None:
+    named = set(re.findall(r"`(?:tests/)?(test_\w+\.py)`", README))
+    assert len(named) > 20
+    assert named <= {path.name for path in (ROOT / "tests").iterdir()}
+
+
 def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
     from exporter import errors
 
