@@ -3,7 +3,8 @@
 Rules:
 
 1. The window only grows while it is what stops a request, and answers come as fast as they did: by one an answer until
-   the first sign of trouble, by one a round trip from then on.
+   the first sign of trouble, by one a round trip from then on. Once they take a quarter longer, the server has all that
+   it can do at once, and more of them would only wait there, and their pages here (P6).
 2. A failure (5xx, a timeout, a lost connection) ends the quick growth. A second one within two round trips takes three
    tenths, once a round trip: an outage fails all that is in flight, while one request in a hundred fails everywhere.
 3. Answers that take twice as long as they did mean a queue before the server: a tenth less, once a round trip. Growing
@@ -20,6 +21,8 @@ MOST = 400
 """Requests: what 2,500 a minute at nearly 10 s need. More sockets than that help nobody."""
 SLOW = 2.0
 """How many times as long as usual answers take if there is a queue."""
+SLOWER = 1.25
+"""How many times as long answers may take for the window to grow: above what jitter does to a mean."""
 MEAN_OF = 16
 """Answers that the mean is over, about: as many as are in flight at the start."""
 NOISE = 0.1
@@ -59,9 +62,10 @@ class Window:
         if now >= self._since + OF_LATE:
             self._since, self._before, self._least = now, self._least, float("inf")
         self._least = min(self._least, self._mean)
-        if self._mean > SLOW * min(self._least, self._before) + NOISE:
+        usual = min(self._least, self._before)
+        if self._mean > SLOW * usual + NOISE:
             self._shrink(sent, now, 0.9)
-        elif wanted:
+        elif wanted and self._mean <= SLOWER * usual + NOISE / 4:
             self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), MOST)
 
     def failed(self, sent: float, now: float) -> None:
