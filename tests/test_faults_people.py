@@ -7,21 +7,27 @@ manifest names him, once; with `--strict` the run ends with 7 and names him.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter import Query, Role
+from exporter.intents import Intent
+from exporter.mend import MENDED
 from exporter.sandbox import Population
 from exporter.sandbox.refusals import HOSTILE
 from exporter.sandbox.settings import ChurnRate, Quirk
 from exporter.sandbox.texts import wire
-from tests.command_line import command, run
+from exporter.sinks.files import FileSink
+from tests.command_line import AT_ONCE, command, run
 from tests.sandbox_farm import SandboxFarm
+from tests.sandbox_process import TIMEOUT
 from tests.virtual_export import export
-from tests.zexport_process import expected_lines, lines
+from tests.zexport_process import expected_lines, lines, start
 
 USERS = 300
 END_USERS = Query(roles=(Role.END_USER,))
@@ -96,8 +102,8 @@ def test_strictly_what_loses_nothing_is_no_damage(kind: str, farm: SandboxFarm, 
     odd_one(tmp_path)
 
 
-CHANGING: dict[str, Any] = {"churn": ChurnRate(8, 20), "incremental_lag": 0.0, "incremental_limit": None}
-"""An account in which 20 of a stream's users change while it is walked, and rests then."""
+CHANGING: dict[str, Any] = {"churn": ChurnRate(40, 150), "incremental_lag": 0.0, "incremental_limit": None}
+"""An account in which 150 of a stream's users change while it is walked, and rests then."""
 
 
 @pytest.mark.parametrize(
@@ -112,3 +118,55 @@ def test_strictly_it_ends_with_7_too_where_the_closing_sweep_meets_the_user(
     assert re.search(r"no valid Unicode: \d+$", str(outcome.error))
     assert by in outcome.asked[-1].target
     assert outcome.repeated == 0
+
+
+def replaced(out: Path) -> list[int]:
+    """Return whose lines in the output hold replaced text."""
+    return [json.loads(line)["id"] for line in lines(out / "end-user.ndjson") if MENDED in line]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the lines are written", "after it"])
+def test_who_is_fetched_again_after_a_kill_is_counted_once(
+    after: bool, farm: SandboxFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@from:3")
+    write = FileSink.write
+
+    async def killed(sink: FileSink, intent: Intent) -> None:
+        struck = MENDED in b"".join(each.data for each in intent.writes)
+        if after or not struck:
+            await write(sink, intent)
+        if struck:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSink, "write", killed)  # a fork of this process has it, too
+        process = start("run", sandbox.url, "-o", tmp_path, *AT_ONCE, *ONE, "--no-sweep")
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == -signal.SIGKILL
+    assert run(sandbox, tmp_path, *ONE, "--no-sweep").code == 0
+    assert SECOND in replaced(tmp_path)
+    assert warned(tmp_path) == named(*replaced(tmp_path))
+    assert len(lines(tmp_path / "end-user.ndjson")) == len(IDS)
+    assert command("verify", tmp_path).code == 0
+
+
+def test_who_is_on_a_page_but_not_written_is_not_counted(farm: SandboxFarm, tmp_path: Path) -> None:
+    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@n:3")
+    assert run(sandbox, tmp_path, *ONE, "--no-sweep", "--max-users", "120").code == 8
+    assert run(sandbox, tmp_path, *ONE, "--no-sweep").code == 0
+    assert sorted(lines(tmp_path / "end-user.ndjson")) == expected_lines(USERS, "end-user")
+    assert warned(tmp_path) == []
+
+
+@pytest.mark.parametrize("struck", ["n:3,5", "from:5"])
+@pytest.mark.parametrize("quirks", [frozenset(), frozenset([Quirk.NO_SORT])], ids=["sort", "increment"])
+def test_whom_the_closing_sweep_writes_is_counted_too_and_nobody_twice(
+    quirks: frozenset[Quirk], struck: str, tmp_path: Path
+) -> None:
+    outcome = export(tmp_path, f"utf8@{struck}", query=END_USERS, quirks=quirks, **CHANGING)
+    assert outcome.complete
+    ids = list(dict.fromkeys(replaced(tmp_path)))
+    assert ids
+    assert list(outcome.warnings) == named(*ids)
+    assert command("verify", tmp_path).code == 0
