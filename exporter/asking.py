@@ -230,8 +230,6 @@ class Asking:
                 self.trust.check([page.ids[0], page.ids[-1]], [page.before, page.last])
             else:  # those of the page are those of its first and last item
                 self.trust.check(page.ids, page.cursors)
-        if page.mended:
-            self._ledger.warn("text that is no valid Unicode was replaced by U+FFFD", page.mended)
         if page.strays:
             self._ledger.warn(f"users of another role came among those of {role}; each is written as it came")
         if page.beyond:

@@ -19,7 +19,7 @@ import anyio
 from exporter import retry, wire
 from exporter.account import Account
 from exporter.connection import Connection, open_connection
-from exporter.errors import ContractError, CutError, NetworkError, NotAPage
+from exporter.errors import ContractError, CutError, NetworkError, NotAPage, TextError
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Increment, Page, Query, Role
 from exporter.pace import Pace, Permit
@@ -146,10 +146,11 @@ class Client:
 
         :param start: unix seconds to begin at, where there is no cursor.
         :raises AuthError, UsageError: if it is not for these credentials, or not there.
+        :raises TextError: as `page` and `newest` do, with `strict`.
         """
         params = [("per_page", str(INCREMENT))]
         params.append(("cursor", cursor) if cursor else ("start_time", str(start)))
-        came = await self._fetch(INCREMENTAL, params, None, wire.read_increment)
+        came = await self._fetch(INCREMENTAL, params, None, self._read_increment)
         assert not isinstance(came, CursorRefused)  # only what was sent as `page[after]` can be
         return came
 
@@ -225,15 +226,20 @@ class Client:
 
     def _read(self, body: bytes, query: Query, *roles: Role, after: str | None) -> Page:
         page = wire.read_page(body, query, *roles, after=after)
-        if self._strict and page.mended:
-            raise ContractError(
-                f"text of users is no valid Unicode: {', '.join(map(str, page.mended))}",
-                hint="Without --strict such text is replaced by U+FFFD, and the manifest names the users.",
-            )
+        self._hold_to_strict(page.mended)
         host = wire.leads_to(page.links, self._connection.origin)
         if host is not None:
             self._warn_once("links", f"links of the server led to {host}, not to the account; none was followed")
         return page
+
+    def _read_increment(self, body: bytes) -> Increment:
+        came = wire.read_increment(body)
+        self._hold_to_strict(came.mended)
+        return came
+
+    def _hold_to_strict(self, mended: tuple[int, ...]) -> None:
+        if self._strict and mended:
+            raise TextError(f"text of users is no valid Unicode: {', '.join(map(str, mended))}")
 
     def _warn_once(self, about: str, text: str) -> None:
         if self._warn is not None and about not in self._warned:

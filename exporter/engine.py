@@ -41,6 +41,7 @@ GRACE = 8.0
 
 
 NO_RANGES = "no cursors can be made for this account, so its roles were not cut into ranges: complete, only slower"
+REPLACED = "text that is no valid Unicode was replaced by U+FFFD"
 IN_ORDER = "in another order than by id a role is not cut into ranges: complete, only slower"
 
 
@@ -130,6 +131,8 @@ class Engine:
             self._failure = exc
 
     async def _append(self, batch: Batch) -> None:
+        if batch.mended:  # before the lines: a kill in between has them asked for again, and each id counts once
+            self._ledger.warn(REPLACED, batch.mended)
         await self._commit(self._sink.stage(batch, self._ledger.unwritten(batch.sideloads)))
 
     async def _ask(self, send: MemoryObjectSendStream[Batch]) -> None:

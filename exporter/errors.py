@@ -9,7 +9,8 @@ ExportError                      exit
 │   └── CutError                    7   pages came, and never whole
 ├── OutputError                     6   disk full, I/O error
 ├── ContractError                   7   the server broke its contract
-│   └── NotAPage                        this response is not a page; asking again may help
+│   ├── NotAPage                        this response is not a page; asking again may help
+│   └── TextError                       text of users is no Unicode, and must be (`--strict`)
 ├── LedgerError                    10   the ledger does not fit this account, query or output
 ├── LockedError                    11   another run holds the ledger
 └── ClosedPipeError               141   the reader of stdout is gone
@@ -86,6 +87,12 @@ class ContractError(ExportError):
 
 class NotAPage(ContractError):
     """Raised by `wire.read_page` for a body that is no page of users. The client asks again a few times."""
+
+
+class TextError(ContractError):
+    """Raised with `strict` for text of users that is no Unicode. No other way of asking would bring other text."""
+
+    hint = "Without --strict such text is replaced by U+FFFD, and the manifest names the users."
 
 
 class LedgerError(ExportError):

@@ -234,11 +234,15 @@ class Ledger:
         self._move(recovered, upto=self._last)
 
     def warn(self, text: str, ids: Iterable[int] = ()) -> None:
-        """Count a warning, with the ids it is about (the first hundred are kept)."""
-        with self._db.transaction("warning") as connection:
+        """Count a warning, or the ids it is about: each once, however often it comes; the first hundred are named."""
+        with self._db.transaction("warning", "warned") as connection:
+            note = "INSERT OR IGNORE INTO warned VALUES (?, ?)"
+            about = list(ids)
+            fresh = [each for each in about if connection.execute(note, (text, each)).rowcount]
+            if about and not fresh:
+                return
             row = self._db.row("SELECT times, ids FROM warning WHERE text=?", (text,))
             known = orjson.loads(row[1] or "[]") if row else []
-            fresh = list(ids)
             kept = orjson.dumps((known + fresh)[:100]).decode()
             times = (row[0] if row else 0) + max(len(fresh), 1)
             connection.execute("INSERT OR REPLACE INTO warning VALUES (?, ?, ?)", (text, times, kept))

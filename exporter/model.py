@@ -131,11 +131,12 @@ class Page:
 
 
 class Increment(NamedTuple):
-    """One page of the incremental export; `end`: it holds everything up to a minute ago."""
+    """One page of the incremental export; `end`: it holds everything up to a minute ago; `mended` as for `Page`."""
 
     lines: list[bytes]
     cursor: str | None
     end: bool
+    mended: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from operator import lt
 
@@ -56,12 +56,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items that one range hands to the sink at once, and the move they make."""
+    """Items that one range hands to the sink at once, and the move they make; `mended` as for `Page`."""
 
     role: Role
     move: Move
     lines: tuple[bytes, ...]
     sideloads: dict[Sideload, list[tuple[str, bytes]]]
+    mended: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -160,7 +161,11 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split |
         walk.seen += len(ids)
         walk.near = len(ids) / (ids[-1] - ids[0] + 1)
     walk.position = move.end
-    return Batch(walk.role, move, tuple(page.lines[begin:end]), page.sideloads)
+    return Batch(walk.role, move, tuple(page.lines[begin:end]), page.sideloads, _among(page.mended, ids))
+
+
+def _among(mended: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
+    return tuple(each for each in mended if each in ids)
 
 
 def _written(start: Position, ids: list[int], *, by_id: bool) -> int:
@@ -228,4 +233,4 @@ def first(batch: Batch, count: int, make: Callable[[int], str]) -> Batch:
     move = batch.move
     end = position_after(move, count, make)
     move = replace(move, end=end, ids=move.ids[:count], cursors=move.cursors[:count])
-    return replace(batch, move=move, lines=batch.lines[:count])
+    return replace(batch, move=move, lines=batch.lines[:count], mended=_among(batch.mended, move.ids))

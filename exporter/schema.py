@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 """Raised with any change that an older zexport would misread."""
 
 SCHEMA = f"""
@@ -21,6 +21,7 @@ CREATE TABLE file (
 CREATE TABLE sideload_written (kind TEXT, identity TEXT, PRIMARY KEY (kind, identity)) WITHOUT ROWID;
 CREATE TABLE intent (number INTEGER PRIMARY KEY, writes_and_moves TEXT NOT NULL, crc32 INTEGER NOT NULL);
 CREATE TABLE warning (text TEXT PRIMARY KEY, times INTEGER NOT NULL, ids TEXT NOT NULL DEFAULT '');
+CREATE TABLE warned (text TEXT, id INTEGER, PRIMARY KEY (text, id)) WITHOUT ROWID;
 CREATE TABLE seal (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
@@ -39,6 +40,7 @@ ABOUT = {
     "table intent": "lines written or about to be written behind synced_bytes, with a CRC-32 each",
     "table sideload_written": "records of sideload files, so that each is written once",
     "table warning": "what the manifest and the summary will warn of, how often, and the first ids it is about",
+    "table warned": "all ids that a warning is about, so that each is counted once",
     "table seal": "a CRC-32 of the rows of each small table, and how many durable commits there were: as many as the "
     "file beside this one says whose name ends with -mark, or one more",
     "table about": "these words, and what the export is of: account, query, output",

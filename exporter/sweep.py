@@ -34,9 +34,10 @@ import anyio
 import orjson
 
 from exporter.changes import Candidates, Change, Written, read_changes
-from exporter.errors import AuthError, ContractError, NotAPage, UsageError
+from exporter.errors import AuthError, ContractError, NotAPage, TextError, UsageError
 from exporter.events import Held, Observer
 from exporter.ledger import Ledger, Range
+from exporter.mend import MENDED
 from exporter.meter import Meter
 from exporter.model import MAX_PAGE_SIZE, Increment, Page, Pagination, Query, Role
 from exporter.ranges import Batch, Move
@@ -132,9 +133,13 @@ class Sweep:
         self.report.since, self.report.until = _text(since), _text(over)
         try:
             await self._by_sort(since, over)
+        except TextError:
+            raise
         except (UsageError, ContractError, _Unsorted) as exc:
             try:
                 await self._by_increment(since, over, str(exc))
+            except TextError:
+                raise
             except (AuthError, UsageError, ContractError, _Unsorted) as refused:
                 self.report.why = f"sort=-updated_at: {exc}; the incremental export: {refused}"
         superseded = Counter(line.role for lines in self._known.values() for line in lines)
@@ -264,7 +269,8 @@ class Sweep:
         end = replace(swept.position, users=swept.position.users + len(ids))
         self._swept[role] = swept._replace(position=end)
         move = Move(swept.number, swept.position, end, ids, (None,) * len(ids))
-        return Batch(role, move, tuple(change.line for change in changes), sideloads or {})
+        mended = tuple(change.id for change in changes if MENDED in change.line)
+        return Batch(role, move, tuple(change.line for change in changes), sideloads or {}, mended)
 
 
 class _Unsorted(Exception):

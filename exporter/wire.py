@@ -159,10 +159,13 @@ def read_increment(body: bytes) -> Increment:
 
     :raises NotAPage: if it is none.
     """
+    sent = body
     body, parsed, raws = _parse(body)
     if parsed.end_of_stream is None:
         raise NotAPage("the response has no end_of_stream: it is no page of the incremental export")
-    return Increment(_lines(raws, body), parsed.after_cursor, parsed.end_of_stream)
+    mended = [raw for raw in raws if mend.MENDED in raw] if body is not sent else []
+    ids, _ = _heads_of(mended, ()) if mended else ([], 0)
+    return Increment(_lines(raws, body), parsed.after_cursor, parsed.end_of_stream, tuple(ids))
 
 
 def read_count(body: bytes) -> int | None:
@@ -180,8 +183,8 @@ def _heads_of(raws: list[bytes], roles: tuple[Role, ...]) -> tuple[list[int], in
     """
     values = [b'"%b"' % role.encode() for role in roles]
     found = list(map(_ID.match, raws))
-    member = b'"role":' + values[0]
-    if None not in found and len(values) == 1 and [member in raw for raw in raws].count(False) == 0:
+    member = b'"role":' + values[0] if len(values) == 1 else b""
+    if None not in found and member and [member in raw for raw in raws].count(False) == 0:
         return [int(match[1]) for match in found if match], 0
     try:
         heads = [_head.decode(raw) for raw in raws]
