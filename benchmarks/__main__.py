@@ -32,6 +32,8 @@ SMALL, LARGE = 20_000, 2_000_000
 LIMIT = 2500
 FAR = ("--latency", "300ms", "--jitter", "100ms", "--rate-limit", str(LIMIT))
 FAST = ("--rate-limit", "1000000")
+QUICK = ("--rate-limit", "10000")
+"""Four times the largest limit in sale: about as fast as the sandbox serves."""
 ZEXPORT = (PYTHON, "-m", "exporter")
 
 
@@ -93,9 +95,9 @@ def cpu(folder: Path) -> Iterator[Row]:
 
 def memory(folder: Path) -> Iterator[Row]:
     """Measure the peak memory of an export of few users and of many, and how long it takes to go on behind those."""
-    with sandbox("--users", str(SMALL), *FAST) as url:
+    with sandbox("--users", str(SMALL), *QUICK) as url:
         small = export(url, folder / "small").peak
-    with sandbox("--users", str(LARGE), *FAST) as url:
+    with sandbox("--users", str(LARGE), *QUICK) as url:
         large = export(url, folder / "large", "--max-users", str(LARGE - 1_000), expect=8).peak
         seconds = export(url, folder / "large", "--max-users", "1", expect=8).wall
     yield Row(

@@ -13,6 +13,9 @@ import msgspec
 MENDED = rb"\uFfFd"
 """U+FFFD, spelt so that our replacements can be told from any the server sent: nobody else writes it in mixed case."""
 
+LARGEST = 4 << 20
+"""Bytes: mending takes up to 135 times as much (measured). 100 users at the largest observed size are 0.2 MB."""
+
 _ESCAPED = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates: fine
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # a surrogate on its own: no such character

@@ -142,6 +142,8 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
         except (msgspec.DecodeError, UnicodeDecodeError):  # the latter for a key, or a text of the page's own
             sound = False
         if not sound:
+            if len(body) > mend.LARGEST:
+                raise NotAPage("its text is damaged, and it is too large to mend")
             body = mend.mend(body)
             parsed = _body.decode(body)
             raws = list(map(bytes, parsed.users))

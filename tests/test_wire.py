@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from exporter import mend
 from exporter.errors import NotAPage
 from exporter.model import Page, Pagination, Query, Role, Sideload
 from exporter.wire import parameters, read_page
@@ -197,3 +198,10 @@ def test_the_two_forms_of_page_never_meet(query: Query) -> None:
     names = {name for name, _ in parameters(query, Role.ADMIN, after="2")}
     assert ("page" in names) != any(name.startswith("page[") for name in names)
     assert ("per_page" in names) == ("page" in names)
+
+
+def test_a_damaged_page_that_would_take_too_much_memory_to_mend_is_refused() -> None:
+    damaged = page(b'{"id":1,"n":"\x80%b"}' % (b"x" * mend.LARGEST))
+    with pytest.raises(NotAPage, match="too large to mend"):
+        read(damaged)
+    assert len(read(damaged.replace(b"\x80", b"")).lines[0]) > mend.LARGEST
