@@ -114,6 +114,21 @@ def test_readme_and_chart_are_those_of_the_stored_results() -> None:
     assert CHART.read_text() == chart.draw(stored)
 
 
+def test_the_figures_of_the_projects_readme_are_stored_too() -> None:
+    shown = re.findall(
+        r"^\| .+ \| \**([\d,]+)\** \| \**([\d.]+) s\** \| (\d+) MiB \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    rows = json.loads(RESULTS.read_text())["contestants"]
+    assert sorted(shown) == sorted(
+        (
+            f"{tables.users_per_second(row):,.0f}",
+            f"{row['free']['cpu_per_1000']:.3f}",
+            f"{row['free']['peak'] / 2**20:.0f}",
+        )
+        for row in rows
+    )
+
+
 def test_users_are_found_in_plain_lines_and_singer_messages(tmp_path: Path) -> None:
     plain = [{"id": 1, "type": "odd"}, {"id": 1}, {"id": 2}]
     singer = [{"type": "SCHEMA", "stream": "users"}, {"type": "RECORD", "record": {"id": 3}}, {"type": "STATE"}]
