@@ -210,7 +210,7 @@ class Export:
         return "not asked for" if not self._options.sweep else "not for this query"
 
     def _seal(self, facts: dict[str, Any]) -> bool:
-        return outcome.seal(self._destination, facts, stop=lambda: bool(self._stopped))
+        return outcome.seal(self._destination, facts, self._sink.digests(), stop=lambda: bool(self._stopped))
 
     def _tell(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
         finished = outcome.finished(ledger, self._destination, self._query, seconds, written, stopped)

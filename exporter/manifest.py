@@ -6,7 +6,6 @@ ever added to it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +19,11 @@ import msgspec
 import orjson
 
 from exporter.destination import Destination, find_destination
+from exporter.digest import Digest
 from exporter.disk import sync_folder, translated
 from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
 from exporter.sinks.reading import id_of, open_plain
-
-_CHUNK = 1 << 18  # fits a cache
 
 
 class _File(msgspec.Struct):
@@ -87,20 +85,17 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def describe_file(path: Path, *, stop: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+def describe_file(
+    path: Path, digest: Digest | None = None, *, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any] | None:
     """Read a file's size and SHA-256 back from the disk; None if `stop` said so meanwhile.
 
+    :param digest: what has been read of it already.
     :raises OutputError: if it can't be read.
     """
-    digest = hashlib.sha256()
-    with translated(path), path.open("rb", buffering=0) as file:
-        size, chunk = 0, memoryview(bytearray(_CHUNK))
-        while count := file.readinto(chunk):
-            if stop():
-                return None
-            digest.update(chunk[:count])
-            size += count
-        return {"bytes": size, "sha256": digest.hexdigest()}
+    digest = digest or Digest()
+    with translated(path):
+        return {"bytes": digest.size, "sha256": digest.hexdigest()} if digest.read(path, stop=stop) else None
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ import orjson
 from exporter import manifest
 from exporter.account import Account
 from exporter.destination import Destination
+from exporter.digest import Digest
 from exporter.events import Finished
 from exporter.ledger import Ledger
 from exporter.meter import Meter
@@ -75,10 +76,14 @@ def facts(ledger: Ledger, account: Account, destination: Destination, query: Que
     }
 
 
-def seal(destination: Destination, facts: dict[str, Any], *, stop: Callable[[], bool]) -> bool:
+def seal(
+    destination: Destination, facts: dict[str, Any], digests: Mapping[str, Digest], *, stop: Callable[[], bool]
+) -> bool:
     """Read the files back, and write the manifest; False if a stop came before that: the next run does it.
 
-    It takes its time: it reads all that was written.
+    It takes its time: what was not read back while the export ran is read now.
+
+    :param digests: what was, by file.
 
     :raises OutputError: if the disk refuses.
     """
@@ -86,7 +91,9 @@ def seal(destination: Destination, facts: dict[str, Any], *, stop: Callable[[], 
         return True
     if not destination.stdout:
         for entry in facts["files"]:
-            described = manifest.describe_file(destination.folder / entry["path"], stop=stop)
+            described = manifest.describe_file(
+                destination.folder / entry["path"], digests.get(entry["path"]), stop=stop
+            )
             if described is None:
                 return False
             entry.update(described)

@@ -22,7 +22,7 @@ TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
 
 LAYERS = (
     {"version", "errors", "model", "fast"},
-    {"changes", "distinct", "seen", "cursor", "mend", "account", "retry", "events", "destination", "disk"},
+    {"changes", "distinct", "seen", "cursor", "mend", "account", "retry", "events", "destination", "digest", "disk"},
     {"itemcursors", "body", "verdict", "ranges", "window", "schema"},
     {"wire", "streams", "pace", "intents", "meter", "database"},
     {"connection", "client", "ledger", "sinks", "manifest"},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from exporter.changes import Written
+from exporter.digest import Digest
 from exporter.intents import Intent, Write
 from exporter.model import Role, Sideload
 from exporter.ranges import Batch
@@ -70,6 +71,9 @@ class Sink(Protocol):
 
     async def seen(self, role: Role) -> Seen | None:
         """Look up everybody in the file for a role; None if the output can't be looked at again."""
+
+    def digests(self) -> Mapping[str, Digest]:
+        """Return what has been read back of files meanwhile, by name."""
 
     def publish(self) -> None:
         """Give a complete, synced output its final names."""

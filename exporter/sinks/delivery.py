@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from exporter.changes import Written
 from exporter.destination import STDOUT
+from exporter.digest import Digest
 from exporter.intents import Intent, Write
 from exporter.model import Role
 from exporter.ranges import Batch
@@ -69,6 +70,10 @@ class DeliverySink:
     async def seen(self, role: Role) -> Seen | None:
         """Return None: what was handed over can't be looked at again."""
         return None
+
+    def digests(self) -> Mapping[str, Digest]:
+        """Return nothing: what was handed over can't be read back."""
+        return {}
 
     def publish(self) -> None:
         """Leave it: a stream has no name."""

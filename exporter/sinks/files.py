@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from exporter.changes import Written
 from exporter.destination import Destination
+from exporter.digest import Digest
 from exporter.disk import sync_folder, translated
 from exporter.errors import LedgerError
 from exporter.fast import crc32
@@ -30,6 +31,8 @@ from exporter.sinks.plan import plan_frame, plan_lines
 from exporter.sinks.reading import ids_of, lines_of
 
 PARTIAL = ".partial"
+READ_BACK = 64 << 20
+"""Bytes read back with each sync, a tenth of a second at most: more than is written between two of them."""
 _CHUNK = 1 << 20
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -73,6 +76,7 @@ class FileSink:
         self._written: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._held: dict[str, _Held] = {}
+        self._digests = {name: Digest() for name in self._names}
         self._unproven: dict[str, int] = {}  # from where on a file was adopted by its intents
 
     def existing(self, others: Iterable[str] = ()) -> list[Path]:
@@ -193,14 +197,21 @@ class FileSink:
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Bring what is written up to now onto the disk, in a thread. A sync that failed is never tried again."""
         sizes = dict(self._written)
-        await anyio.to_thread.run_sync(self._sync, list(self._dirty))
+        await anyio.to_thread.run_sync(self._sync, list(self._dirty), sizes)
         return sizes
 
-    def _sync(self, names: list[str]) -> None:
+    def _sync(self, names: list[str], sizes: dict[str, int]) -> None:
         for name in names:
             self._dirty.discard(name)  # here, not before the thread: a cancelled sync leaves what it did not do
             with translated(self._paths[name]):
                 _sync_data(self._fds[name])
+        for name, digest in self._digests.items():
+            with suppress(OSError):  # the end of the export reads on, and says what is wrong
+                digest.read(self._paths[name], min(sizes[name] - digest.size, READ_BACK))
+
+    def digests(self) -> Mapping[str, Digest]:
+        """Return what has been read back of files meanwhile, by name."""
+        return self._digests
 
     def finish(self) -> list[Intent]:
         """Give compressed files without a single line an empty frame: a file of no bytes is no gzip file."""
