@@ -110,7 +110,7 @@ def test_without_credentials_nothing_is_sent_to_a_real_account(tmp_path: Path) -
 
 
 def test_a_finished_export_has_a_manifest_that_tells_all(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "900", "--fault", "500@n:2", *FAST) as sandbox:
+    with SandboxProcess("--users", "900", "--fault", "500@n:1", *FAST) as sandbox:
         assert zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "350").returncode == 8
         assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
         url, asked = sandbox.url, sandbox.stats()["requests"]
