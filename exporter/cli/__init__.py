@@ -31,8 +31,8 @@ exit codes:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    from exporter.cli import arguments, sandbox
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    from exporter.cli import arguments
     from exporter.cli.help import HelpFormatter, Parser
 
     parser: argparse.ArgumentParser = Parser(
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="zexport")
     arguments.add_parsers(commands)
-    sandbox.add_parser(commands)
+    arguments.add_sandbox(commands, words)
     return parser
 
 
@@ -61,7 +61,8 @@ def _join_sort(words: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
-    args = _parser().parse_args(_join_sort(sys.argv[1:] if argv is None else argv))
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words).parse_args(_join_sort(words))
     from exporter.cli.clean import ERROR_LIMIT, clean
     from exporter.cli.say import say
     from exporter.errors import ExportError, UsageError

@@ -92,11 +92,14 @@ def read_place(text: str) -> StrEnum:
     return read_name(ItemCursors, re.sub(r"^user\.", "users.", text))
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command, with every setting as a flag."""
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], short: str = "") -> None:
+    """Add the command, with every setting as a flag.
+
+    :param short: what the list of commands says of it.
+    """
     parser = subparsers.add_parser(
         "sandbox",
-        help="serve the endpoint on loopback",
+        help=short,
         description="Serve GET /api/v2/users on loopback, as the service does, from users made out of a seed.",
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
