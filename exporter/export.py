@@ -147,7 +147,19 @@ class Export:
             )
         return self._destination.manifest is None or self._destination.manifest.exists()
 
+    def _check_memory(self, ledger: Ledger) -> None:
+        """Refuse a ledger that has forgotten everything, as it does without its write-ahead log and its mark.
+
+        That the export began is on the disk before the first byte of output is written.
+
+        :raises LedgerError: rather than cut away all that is there.
+        """
+        full = [path for path in self._sink.existing() if path.lstat().st_size]
+        if full and "began" not in ledger.about():
+            raise LedgerError(f"{self._destination.ledger} has lost all that it knew: nothing in it tells of {full[0]}")
+
     async def _run(self, ledger: Ledger) -> Finished:
+        self._check_memory(ledger)
         run = ledger.start_run(outcome.now())
         recovered = ledger.recover(self._sink.whole_units)
         with closing(self._sink):

@@ -44,7 +44,7 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
         for module, functions in {
             "destination.py": {"parse_destination"},
             "store.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove"},
-            "export.py": {"_prepare"},
+            "export.py": {"_prepare", "_check_memory"},
             "ledger.py": set(vars(Ledger)),
             "changes.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
             "seen.py": {"among", "close"},  # a page at a time

@@ -62,6 +62,11 @@ def _without_log(ledger: Path) -> None:
     ledger.with_name(ledger.name + "-shm").unlink()
 
 
+def _forgetful(ledger: Path) -> None:
+    _without_log(ledger)
+    ledger.with_name(ledger.name + "-mark").unlink()
+
+
 def _torn_log(ledger: Path) -> None:
     log = ledger.with_name(ledger.name + "-wal")
     content = log.read_bytes()
@@ -97,6 +102,7 @@ def _contents(*paths: Path) -> list[bytes]:
         (_foreign, "is empty or no ledger"),
         (_newer, "another version of zexport (format 99, this one has "),
         (_without_log, "has lost the last of what it knew"),
+        (_forgetful, "has lost all that it knew: nothing in it tells of "),
         (_torn_log, "has lost the last of what it knew"),
         (_changed, "its table 'range' is not as it was written"),
         (_changed_intent, "one of its intents is not as it was written"),
