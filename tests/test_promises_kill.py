@@ -222,6 +222,12 @@ def test_a_signal_stops_the_asking_writes_what_is_in_hand_and_says_how_to_go_on(
         assert process.returncode == code
         assert f"zexport run {sandbox.url} -o {out}" in errors.decode()
         assert b"Traceback" not in errors
+        with closing(
+            sqlite3.connect(ledger_of(out))
+        ) as database:  # all that was in hand is written, synced and settled
+            assert database.execute("SELECT count(*) FROM intent").fetchone() == (0,)
+            synced = dict(database.execute("SELECT name, synced_bytes FROM file").fetchall())
+        assert synced["end-user.ndjson"] == (out / "end-user.ndjson.partial").stat().st_size
         assert zexport("run", sandbox.url, "-o", out).returncode == 0
     assert sorted_lines(*role_files(out)) == expected_lines(USERS)
 
