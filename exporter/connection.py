@@ -74,6 +74,8 @@ class Connection:
             failure = Final(_distrusted(exc))
         except (aiohttp.ClientError, OSError) as exc:
             failure = Again(_what_failed(exc))
+        if status not in (0, 200):  # that it failed is what counts, and what its header says of that
+            return self._hidden(status, headers, b"")
         return Response(status, headers, b"", failure)
 
     def _hidden(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:

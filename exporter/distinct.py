@@ -28,8 +28,9 @@ class Ids:
     """
 
     def __init__(self) -> None:
-        self._path = Path(tempfile.gettempdir()) / "ids"  # for words alone: the file has no name
+        self._path = Path("the folder for temporary files")  # for words alone: the file has no name
         with translated(self._path):
+            self._path = Path(tempfile.gettempdir()) / "ids"
             self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
         self._runs: list[int] = []
         self._ids = array("q")

@@ -227,6 +227,8 @@ class Pace:
         """Return how many seconds this minute has left at most, by the least that answers have said of its end."""
         now = self._clock()
         ends = now + min(reset, MINUTE) + 1
+        if self._ends - MINUTE / 2 > ends:  # a late answer, of the minute before
+            return 0.0
         self._ends = ends if ends > self._ends + NOISE else min(ends, self._ends)
         return self._ends - now
 

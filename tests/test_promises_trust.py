@@ -117,7 +117,7 @@ def test_a_finished_export_has_a_manifest_that_tells_all(tmp_path: Path) -> None
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert manifest["complete"] is True
     assert (manifest["account"], manifest["users"], manifest["resumes"], manifest["retries"]) == (url, 900, 1, 1)
-    assert asked - 3 <= manifest["requests"] <= asked  # pages of the first run that nobody waited for when it stopped
+    assert asked - 10 <= manifest["requests"] <= asked  # pages of the first run that nobody waited for when it stopped
     for entry, path in zip(manifest["files"], role_files(tmp_path), strict=True):
         content = path.read_bytes()
         assert entry["path"] == path.name

@@ -31,8 +31,8 @@ from exporter.sinks.plan import plan_frame, plan_lines
 from exporter.sinks.reading import ids_of, lines_of
 
 PARTIAL = ".partial"
-READ_BACK = 64 << 20
-"""Bytes read back with each sync, a tenth of a second at most: more than is written between two of them."""
+READ_BACK = 32 << 20
+"""Bytes read back with each sync: about what is written between two of them at full speed; a disk gives it at once."""
 _CHUNK = 1 << 20
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -197,7 +197,7 @@ class FileSink:
     async def sync(self, *, final: bool = False) -> dict[str, int]:
         """Bring what is written up to now onto the disk, in a thread. A sync that failed is never tried again."""
         sizes = dict(self._written)
-        await anyio.to_thread.run_sync(self._sync, list(self._dirty), sizes)
+        await anyio.to_thread.run_sync(self._sync, list(self._dirty), {} if final else sizes)
         return sizes
 
     def _sync(self, names: list[str], sizes: dict[str, int]) -> None:
@@ -205,9 +205,13 @@ class FileSink:
             self._dirty.discard(name)  # here, not before the thread: a cancelled sync leaves what it did not do
             with translated(self._paths[name]):
                 _sync_data(self._fds[name])
-        for name, digest in self._digests.items():
+        left = READ_BACK
+        for name, size in sizes.items():
+            digest = self._digests[name]
+            before = digest.size
             with suppress(OSError):  # the end of the export reads on, and says what is wrong
-                digest.read(self._paths[name], min(sizes[name] - digest.size, READ_BACK))
+                digest.read(self._paths[name], min(size - before, left))
+            left -= digest.size - before
 
     def digests(self) -> Mapping[str, Digest]:
         """Return what has been read back of files meanwhile, by name."""
