@@ -105,7 +105,7 @@ def test_a_slow_reader_slows_the_fetching_and_nothing_piles_up(ranges: str, most
 
 
 def test_progress_as_json_is_one_object_a_line_with_the_event_first() -> None:
-    with SandboxProcess("--users", str(USERS), "--fault", "500@n:3", *FAST) as sandbox:
+    with SandboxProcess("--users", str(USERS), "--fault", "500@n:1", *FAST) as sandbox:
         done = zexport("run", sandbox.url, "-o", "-", "--progress", "json")
     seen = [json.loads(line) for line in done.stderr.splitlines()]
     assert all(next(iter(event)) == "event" for event in seen)
