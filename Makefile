@@ -28,7 +28,7 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## measure the CPU, memory and start-up ratios
+bench: $(STAMP)  ## measure what an export costs, and how much of the rate limit it uses, in eight minutes
 	$(BIN)/python -m benchmarks
 
 bench-peers: $(STAMP)  ## measure zexport beside other exporters, in about 15 minutes
