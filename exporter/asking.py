@@ -13,7 +13,8 @@ Theory of operation.
 6. Where the server refuses the cursor that a range goes on by, the range begins anew at the start of its stream, and
    skips what is written. By ascending id a made cursor may lead straight back; it is believed only if the page it
    brings begins with the very user written last. In another order the last user tells nothing, he may have another
-   place by now: everybody is looked up among the ids in the output, in this run and in those after it.
+   place by now: everybody is looked up among the ids in the output, in this run and in those after it. What is under
+   way to the output can't be looked up in it: so all of that is waited for first.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from exporter.errors import ContractError, ExportError
 from exporter.events import Observer, Split
 from exporter.ledger import Ledger
 from exporter.meter import Meter
-from exporter.model import Page, Pagination, Query, Role
+from exporter.model import MAX_PAGE_SIZE, Page, Pagination, Query, Role
 from exporter.pace import Permit
-from exporter.ranges import Batch, Walk, accept, without
+from exporter.ranges import WAYS_BACK, Batch, Walk, accept, without
 from exporter.seen import Seen
 from exporter.streams import Aim, Birth, Stream, choose
 from exporter.verdict import CursorRefused
@@ -130,7 +131,7 @@ class Asking:
         meter = self._meter.roles[walk.role]
         meter.ranges += 1
         try:
-            if _anew(walk.role) in self._ledger.about():
+            if not self._query.by_id and _anew(walk.role) in self._ledger.about():
                 await self._look_up_all(walk.role)
             while not walk.position.finished:
                 page = await self._fetch(walk)
@@ -162,7 +163,8 @@ class Asking:
         came = await self._pages.land(self._query, walk.role, after=after, before=None, permit=None)
         if isinstance(came, CursorRefused):
             self.trust.lose()
-        if not isinstance(came, Page):  # one that failed may be tried again, a page further on
+        if not isinstance(came, Page):
+            walk.ways_back -= 1  # it may be tried again, a page further on
             return None
         self._look(walk.role, came)
         return came if walk.leads_back(came) else None
@@ -172,18 +174,26 @@ class Asking:
         if walk.restarted or walk.position.cursor is None or query.pagination is Pagination.OFFSET:
             raise ContractError(what)
         if not query.by_id:
-            if walk.laps:  # what is under way to the output can't be looked up in it
-                hint = "What is written is safe. Run the same command again: it walks anew, and skips what is written."
-                raise ContractError(what, hint=hint)
-            if walk.role not in self._seen and not await self._look_up_all(walk.role):
+            await self._wait_for_output(walk)
+            if not await self._look_up_all(walk.role):
                 hint = "In this order there is no other way back, and the output can't be read: begin anew, --restart."
                 raise ContractError(what, hint=hint)
             self._ledger.note(_anew(walk.role), refused.said)
         walk.restart(by_id=query.by_id)
 
+    async def _wait_for_output(self, walk: Walk) -> None:
+        """Wait until all that a walk has handed over is in the output, which the ledger says about once a second."""
+        while True:
+            settled = next(each.position for each in self._ledger.ranges() if each.number == walk.number)
+            if settled.users == walk.position.users:
+                return
+            await anyio.sleep(PAUSE)
+
     async def _look_up_all(self, role: Role) -> bool:
         """Look up who is in the output of a role; False if it can't be looked at."""
         seen = await self._look_up(role)
+        if role in self._seen:
+            self._seen.pop(role).close()
         if seen is not None:
             self._seen[role] = seen
         return seen is not None
@@ -255,5 +265,8 @@ def _streams(ledger: Ledger, query: Query, most: int | None) -> dict[Role, Strea
     """Put the ledger's ranges together, role by role."""
     walks: dict[Role, list[Walk]] = {role: [] for role in query.roles}
     for number, role, position, until in ledger.ranges():
-        walks[role].append(Walk(number, role, position, until))
+        walk = Walk(number, role, position, until)
+        # Where more than a page is to be skipped, an earlier run was on its way back from the start of the stream.
+        walk.ways_back = WAYS_BACK if query.by_id and position.skip > MAX_PAGE_SIZE else 0
+        walks[role].append(walk)
     return {role: Stream(role, query.page_size, its, most) for role, its in walks.items()}

@@ -21,7 +21,7 @@ from exporter.account import Account
 from exporter.connection import Connection, open_connection
 from exporter.errors import ContractError, CutError, NetworkError, NotAPage, TextError
 from exporter.events import Held, Observer, Retrying, ignore
-from exporter.model import Increment, Page, Query, Role
+from exporter.model import Increment, Page, Pagination, Query, Role
 from exporter.pace import Pace, Permit
 from exporter.verdict import Again, CursorRefused, Final, NoPage, Ok, Quota, Verdict, read_quota, server_time, verdict
 
@@ -56,7 +56,7 @@ class Client:
     """Asks one account for pages, under one pace. Made by `open_client`.
 
     :param patience: seconds without success after which a request gives up.
-    :param strict: text of a user that is no Unicode is an error; else it is mended.
+    :param strict: text that is no Unicode is an error; else it is mended.
     :param warn: told what the manifest is to warn of.
     """
 
@@ -93,8 +93,9 @@ class Client:
         :raises AuthError, NetworkError, UsageError, ContractError: none of which will pass by itself.
         """
         params = wire.parameters(query, role, after=after)
+        sent_cursor = after is not None and query.pagination is Pagination.CURSOR
         return await self._fetch(
-            LIST, params, role, lambda body: self._read(body, query, role, after=after), sent_cursor=bool(after)
+            LIST, params, role, lambda body: self._read(body, query, role, after=after), sent_cursor=sent_cursor
         )
 
     async def spare(self) -> Permit:
@@ -117,7 +118,7 @@ class Client:
         answer = await self._ask(LIST, params, sent_cursor=True, permit=permit)
         match answer.verdict:
             case Ok():
-                with suppress(ContractError):
+                with suppress(ContractError, TextError):
                     page = self._read(answer.body, query, role, after=after)
                     self._succeeded = self._clock()
                     return page
@@ -181,7 +182,7 @@ class Client:
         sent_cursor: bool = False,
     ) -> T | CursorRefused:
         whose = f" for {role}" if role else ""
-        started, attempt, strikes = self._clock(), 0, 0
+        started, attempt, strikes, failures, cuts = self._clock(), 0, 0, 0, 0
         delays = retry.delays(self._random)
         while True:
             attempt += 1
@@ -206,9 +207,10 @@ class Client:
                     raise ContractError(f"{path}{whose}: {verdict.why}, {strikes} times")
                 verdict = Again(verdict.why)
             left = self._patience_left(started)
+            failures, cuts = failures + (not verdict.hold), cuts + verdict.cut
             delay = 0.0 if verdict.hold else next(delays, None)
             if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
-                failed = CutError if verdict.cut else NetworkError
+                failed = CutError if cuts == failures >= retry.NOT_A_PAGE_TRIES else NetworkError
                 raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
             self._retries += 1
             if verdict.hold:
@@ -227,6 +229,10 @@ class Client:
     def _read(self, body: bytes, query: Query, *roles: Role, after: str | None) -> Page:
         page = wire.read_page(body, query, *roles, after=after)
         self._hold_to_strict(page.mended)
+        for kind in page.mended_kinds:
+            if self._strict:
+                raise TextError(f"text of sideloaded {kind} is no valid Unicode")
+            self._warn_once(kind, f"text of sideloaded {kind} that is no valid Unicode was replaced by U+FFFD")
         host = wire.leads_to(page.links, self._connection.origin)
         if host is not None:
             self._warn_once("links", f"links of the server led to {host}, not to the account; none was followed")

@@ -6,11 +6,11 @@ ExportError                      exit
 ├── IncompleteError                 3   finished, but something is missing or does not match its manifest
 ├── AuthError                       4   401, 403, a redirect: the account does not let us in
 ├── NetworkError                    5   network, 5xx or rate limit outlasted the patience
-│   └── CutError                    7   pages came, and never whole
+│   └── CutError                    7   pages came, and not one of them whole
 ├── OutputError                     6   disk full, I/O error
 ├── ContractError                   7   the server broke its contract
-│   ├── NotAPage                        this response is not a page; asking again may help
-│   └── TextError                       text of users is no Unicode, and must be (`--strict`)
+│   └── NotAPage                        this response is not a page; asking again may help
+├── TextError                       7   text is no Unicode, and must be (`--strict`)
 ├── LedgerError                    10   the ledger does not fit this account, query or output
 ├── LockedError                    11   another run holds the ledger
 └── ClosedPipeError               141   the reader of stdout is gone
@@ -66,9 +66,10 @@ class NetworkError(ExportError):
 
 
 class CutError(NetworkError):
-    """Raised by the client when pages are cut short for longer than the patience: that is no hiccup of the way."""
+    """Raised by the client when a page is cut short at every single try: that is no hiccup of the way."""
 
     exit_code = 7
+    hint = "What is written is safe. Whatever cuts these answers may let smaller ones pass: --page-size 25."
 
 
 class OutputError(ExportError):
@@ -89,9 +90,10 @@ class NotAPage(ContractError):
     """Raised by `wire.read_page` for a body that is no page of users. The client asks again a few times."""
 
 
-class TextError(ContractError):
-    """Raised with `strict` for text of users that is no Unicode. No other way of asking would bring other text."""
+class TextError(ExportError):
+    """Raised with `strict` for text that is no Unicode. No other way of asking would bring other text."""
 
+    exit_code = 7
     hint = "Without --strict such text is replaced by U+FFFD, and the manifest names the users."
 
 

@@ -111,6 +111,7 @@ class Page:
     :param more: whether the walk goes on behind this page.
     :param sideloads: records that came along, by kind: each its identity within the kind, and its line.
     :param mended: ids of users whose text was not valid Unicode and had it replaced by U+FFFD.
+    :param mended_kinds: kinds of sideloaded records of which the same is true.
     :param strays: how many users bear another role than the stream's.
     :param beyond: there is more behind this page, out of reach of offset pagination.
     :param links: the page's links as the server sent them; they are never followed.
@@ -125,6 +126,7 @@ class Page:
     more: bool
     sideloads: dict[Sideload, list[tuple[str, bytes]]] = dataclasses.field(default_factory=dict)
     mended: tuple[int, ...] = ()
+    mended_kinds: tuple[Sideload, ...] = ()
     strays: int = 0
     beyond: bool = False
     links: bytes = b"null"

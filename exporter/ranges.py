@@ -23,6 +23,9 @@ from operator import lt
 from exporter.errors import ContractError
 from exporter.model import Page, Position, Role, Sideload
 
+WAYS_BACK = 3
+"""Requests that may fail on the way straight back to where a walk was: the way from the start is sure, if slow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -73,6 +76,7 @@ class Walk:
     :param head: the cursor that the server issued for its first user, None if that is not known.
     :param span: how many ids this run has looked at here, and `seen`: how many users it found there.
     :param near: users an id on the last page.
+    :param ways_back: how often a way straight back to where it was may yet be tried.
     """
 
     number: int
@@ -86,14 +90,14 @@ class Walk:
     milestone: str | None = None
     laps: int = 0
     restarted: bool = False
-    lost: bool = False
+    ways_back: int = 0
 
     def restart(self, *, by_id: bool) -> None:
         """Begin at the start of the stream again, and skip what is written: the server refused the cursor.
 
         By id, the last one tells what to skip; in another order it is taken out of each page before (`without`).
         """
-        self.restarted, self.lost = True, by_id
+        self.restarted, self.ways_back = True, WAYS_BACK if by_id else 0
         self.milestone, self.laps = None, 0  # the cursors of the first walk come again, and that is no circle
         self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1) if by_id else 0)
 
@@ -101,11 +105,11 @@ class Walk:
     def shortcut(self) -> int | None:
         """The id right behind which a walk begun anew would find the last user written; None if it needs no such."""
         last_id = self.position.last_id
-        return last_id - 1 if self.lost and self.position.skip > 0 and last_id is not None else None
+        return last_id - 1 if self.ways_back and self.position.skip > 0 and last_id is not None else None
 
     def leads_back(self, page: Page) -> bool:
         """Tell whether a page goes on where the walk was: only the last user written, at its head, proves that."""
-        self.lost = False
+        self.ways_back = 0
         return page.ids[:1] == [self.position.last_id]
 
 

@@ -34,7 +34,7 @@ import anyio
 import orjson
 
 from exporter.changes import Candidates, Change, Written, read_changes
-from exporter.errors import AuthError, ContractError, NotAPage, TextError, UsageError
+from exporter.errors import AuthError, ContractError, NotAPage, UsageError
 from exporter.events import Held, Observer
 from exporter.ledger import Ledger, Range
 from exporter.mend import MENDED
@@ -133,13 +133,9 @@ class Sweep:
         self.report.since, self.report.until = _text(since), _text(over)
         try:
             await self._by_sort(since, over)
-        except TextError:
-            raise
         except (UsageError, ContractError, _Unsorted) as exc:
             try:
                 await self._by_increment(since, over, str(exc))
-            except TextError:
-                raise
             except (AuthError, UsageError, ContractError, _Unsorted) as refused:
                 self.report.why = f"sort=-updated_at: {exc}; the incremental export: {refused}"
         superseded = Counter(line.role for lines in self._known.values() for line in lines)

@@ -110,6 +110,8 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
         raise NotAPage(f"the item cursors can't be cut out ({exc})") from exc
     lines = _lines(raws, body)
     forward, more, beyond = _onward(parsed, query, after)
+    sideloads = _sideloads(parsed, query, body)
+    changed = body is not sent
     return Page(
         ids=ids,
         lines=lines,
@@ -118,8 +120,9 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
         last=meta.after_cursor if meta else None,
         after=forward,
         more=more,
-        sideloads=_sideloads(parsed, query, body),
-        mended=tuple(compress(ids, (mend.MENDED in line for line in lines))) if body is not sent else (),
+        sideloads=sideloads,
+        mended=tuple(compress(ids, map(_is_mended, lines))) if changed else (),
+        mended_kinds=tuple(kind for kind, records in sideloads.items() if changed and _holds_mended(records)),
         strays=strays,
         beyond=beyond,
         links=bytes(parsed.links),
@@ -150,6 +153,14 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise NotAPage(f"the response is no page of users ({exc})") from exc
     return body, parsed, raws
+
+
+def _is_mended(line: bytes) -> bool:
+    return mend.MENDED in line
+
+
+def _holds_mended(records: list[tuple[str, bytes]]) -> bool:
+    return any(mend.MENDED in line for _, line in records)
 
 
 def _sideloaded(parsed: _Body) -> list[list[bytes]]:

@@ -14,7 +14,7 @@ import zstandard
 
 from exporter.cursor import make
 from exporter.model import Page, Position, Role
-from exporter.ranges import Walk, accept, without
+from exporter.ranges import WAYS_BACK, Walk, accept, without
 from tests.command_line import command, run, spoil_cursors
 from tests.sandbox_farm import Sandbox, SandboxFarm
 from tests.test_promises_kill import ledger_of
@@ -187,17 +187,44 @@ def test_a_server_that_refuses_every_cursor_is_not_asked_for_ever(
     assert sorted(lines(out)) == expected_lines(USERS, "end-user")
 
 
-def test_refused_in_the_middle_of_a_run_in_another_order_the_same_command_begins_anew(
+@pytest.mark.parametrize("name", ["out.ndjson", "out.ndjson.gz"])
+def test_refused_in_the_middle_of_a_run_in_another_order_the_walk_begins_anew_behind_all_that_is_under_way(
+    farm: SandboxFarm, name: str, tmp_path: Path
+) -> None:
+    out, query = tmp_path / name, ("--sort", "name", "--role", "end-user")
+    sandbox = farm.open("--users", str(USERS), "--fault", "cursor-refused@n:6")
+    done = run(sandbox, out, *query)
+    assert done.code == 0, done.said
+    assert sandbox.stats()["faults"] == {"cursor-refused": 1}
+    assert command("verify", out).code == 0  # which finds whoever is there twice
+    content = out.read_bytes() if out.suffix == ".ndjson" else gzip.decompress(out.read_bytes())
+    assert sorted(content.splitlines(keepends=True)) == expected_lines(USERS, "end-user")
+
+
+def test_killed_on_the_way_back_the_next_run_takes_the_short_way_all_the_same(
     farm: SandboxFarm, tmp_path: Path
 ) -> None:
-    out, query = tmp_path / "out.ndjson", ("--sort", "name", "--role", "end-user")
-    sandbox = farm.open("--users", str(USERS), "--fault", "cursor-refused@n:6,7")
-    done = run(sandbox, out, *query)
-    assert done.code == 7
-    assert "Run the same command again" in done.said
-    assert run(sandbox, out, *query).code == 0
-    assert sandbox.stats()["faults"] == {"cursor-refused": 2}
+    out = tmp_path / "out.ndjson"
+    sandbox = farm.open("--users", str(USERS))
+    spoil_cursors(stopped(sandbox, out, *CHAIN))
+    # The refusal, the first page, which shows the codec right, and twice the way straight back and a page.
+    sandbox.reopen("--users", str(USERS), "--fault", "502@n:3,5", "--fault", "401@n:6")
+    assert run(sandbox, out, *CHAIN).code == 4
+    assert sandbox.stats()["faults"] == {"502": 2, "401": 1}
+    sandbox.reopen("--users", str(USERS))
+    done = run(sandbox, out, *CHAIN)
+    assert done.code == 0, done.said
     assert sorted(lines(out)) == expected_lines(USERS, "end-user")
+    assert len(sandbox.asked()) <= 1 + -(-(len(lines(out)) - 730 + 1) // 100)
+
+
+def test_the_way_straight_back_is_not_tried_for_ever() -> None:
+    walk = Walk(1, Role.AGENT, Position("gone", 0, last_id=50, users=7))
+    walk.restart(by_id=True)
+    for _ in range(WAYS_BACK):
+        assert walk.shortcut == 49
+        walk.ways_back -= 1
+    assert walk.shortcut is None
 
 
 def page(*ids: int) -> Page:

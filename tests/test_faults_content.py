@@ -79,6 +79,25 @@ def test_a_body_that_is_cut_may_be_the_ways_fault_and_ends_with_7_where_it_never
     assert_exact(tmp_path, USERS, "end-user")
 
 
+def test_where_every_range_is_cut_for_ever_it_ends_with_7_long_before_the_patience(tmp_path: Path) -> None:
+    first, second = export_twice(tmp_path, "truncate@from:12", users=6_000, ranges=None)
+    assert first.code == 7
+    assert "--page-size" in getattr(first.error, "hint", "")
+    assert len(first.asked) < 12 + 300  # the ranges share one budget of retries
+    assert second.complete
+    assert_exact(tmp_path, 6_000)
+
+
+@pytest.mark.parametrize("order", [("502", "truncate"), ("truncate", "502")], ids=["down, then cut", "cut, then down"])
+def test_a_way_that_was_down_as_well_is_no_broken_contract_whatever_comes_last(
+    order: tuple[str, str], tmp_path: Path
+) -> None:
+    first, second = export_twice(tmp_path, f"{order[0]}@n:3,4,5,6", f"{order[1]}@from:7", query=END_USERS)
+    assert first.code == 5
+    assert second.complete
+    assert_exact(tmp_path, USERS, "end-user")
+
+
 def test_a_closing_sweep_that_is_cut_is_no_sweep_and_the_next_run_makes_it(tmp_path: Path) -> None:
     first, second = export_twice(tmp_path, "truncate@from:5", query=END_USERS)
     assert first.code == 7

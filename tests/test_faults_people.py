@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from exporter import Query, Role
 from exporter.intents import Intent
 from exporter.mend import MENDED
+from exporter.model import Sideload
 from exporter.sandbox import Population
 from exporter.sandbox.refusals import HOSTILE
 from exporter.sandbox.settings import ChurnRate, Quirk
@@ -26,7 +28,9 @@ from exporter.sinks.files import FileSink
 from tests.command_line import AT_ONCE, command, run
 from tests.sandbox_farm import SandboxFarm
 from tests.sandbox_process import TIMEOUT
-from tests.virtual_export import export
+from tests.virtual_export import Outcome, export, serving
+from tests.virtual_export import run as virtually
+from tests.wire_pages import page as wire_page
 from tests.zexport_process import expected_lines, lines, start
 
 USERS = 300
@@ -100,6 +104,30 @@ def test_strictly_what_loses_nothing_is_no_damage(kind: str, farm: SandboxFarm, 
     sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:3")
     assert run(sandbox, tmp_path, *ONE, "--strict", "--no-sweep").code == 0
     odd_one(tmp_path)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_sideloaded_text_that_is_no_unicode_is_told_of_too(strict: bool, tmp_path: Path) -> None:
+    body = wire_page(
+        b'{"id":1,"role":"end-user"}', more=rb',"identities":[{"id":7,"value":"a"},{"id":8,"value":"\ud800"}]'
+    )
+
+    async def strange(request: web.BaseRequest) -> web.StreamResponse | None:
+        return None if "/count" in request.path else web.Response(body=body, content_type="application/json")
+
+    async def main() -> Outcome:
+        async with serving() as server:
+            server.strange = strange
+            query = Query(roles=(Role.END_USER,), include=(Sideload.IDENTITIES,))
+            return await server.export(tmp_path, query, strict=strict, sweep=False)
+
+    outcome = virtually(main)
+    assert outcome.code == (7 if strict else 0)
+    if strict:
+        assert str(outcome.error) == "text of sideloaded identities is no valid Unicode"
+    else:
+        assert warned(tmp_path) == ["text of sideloaded identities that is no valid Unicode was replaced by U+FFFD"]
+        assert lines(tmp_path / "identities.ndjson")[1] == b'{"id":8,"value":"\\uFfFd"}\n'
 
 
 CHANGING: dict[str, Any] = {"churn": ChurnRate(40, 150), "incremental_lag": 0.0, "incremental_limit": None}
