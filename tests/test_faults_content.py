@@ -24,7 +24,7 @@ from tests.virtual_export import USERS, Outcome, Strange, assert_exact, each_onc
 from tests.zexport_process import COMMAND, FAST, environment, expected_lines, lines
 
 END_USERS = Query(roles=(Role.END_USER,))
-"""One stream, so one request after the other: the count, three pages, and the sweep."""
+"""One stream, so one page after the other: three of them, and the sweep's."""
 NO_PAGE = ["html", "empty", "204", "badgzip"]
 """Answers that are whole, and no page."""
 CUT = ["truncate", "short", "cutgzip", "unbounded"]
@@ -55,7 +55,7 @@ def test_what_is_no_page_is_asked_for_again_by_the_same_cursor(tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", NO_PAGE)
 def test_what_is_never_a_page_ends_with_7_after_a_few_tries_and_the_next_run_goes_on(kind: str, tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, f"{kind}@from:3", query=END_USERS)
+    first, second = export_twice(tmp_path, f"{kind}@from:2", query=END_USERS)
     assert isinstance(first.error, ContractError)
     assert first.code == 7
     assert (len(first.retrying), first.repeated) == (3, 3)
@@ -69,7 +69,7 @@ def test_what_is_never_a_page_ends_with_7_after_a_few_tries_and_the_next_run_goe
 def test_a_body_that_is_cut_may_be_the_ways_fault_and_ends_with_7_where_it_never_passes(
     kind: str, tmp_path: Path
 ) -> None:
-    first, second = export_twice(tmp_path, f"{kind}@from:3", query=END_USERS)
+    first, second = export_twice(tmp_path, f"{kind}@from:2", query=END_USERS)
     assert first.code == 7
     assert "the body is cut short" in str(first.error)
     assert 600 < first.seconds < 950
@@ -80,7 +80,7 @@ def test_a_body_that_is_cut_may_be_the_ways_fault_and_ends_with_7_where_it_never
 
 
 def test_where_every_range_is_cut_for_ever_it_ends_with_7_long_before_the_patience(tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, "truncate@from:12", users=6_000, ranges=None)
+    first, second = export_twice(tmp_path, "truncate@from:11", users=6_000, ranges=None)
     assert first.code == 7
     assert "--page-size" in getattr(first.error, "hint", "")
     assert len(first.asked) < 12 + 300  # the ranges share one budget of retries
@@ -92,14 +92,14 @@ def test_where_every_range_is_cut_for_ever_it_ends_with_7_long_before_the_patien
 def test_a_way_that_was_down_as_well_is_no_broken_contract_whatever_comes_last(
     order: tuple[str, str], tmp_path: Path
 ) -> None:
-    first, second = export_twice(tmp_path, f"{order[0]}@n:3,4,5,6", f"{order[1]}@from:7", query=END_USERS)
+    first, second = export_twice(tmp_path, f"{order[0]}@n:2,3,4,5", f"{order[1]}@from:6", query=END_USERS)
     assert first.code == 5
     assert second.complete
     assert_exact(tmp_path, USERS, "end-user")
 
 
 def test_a_closing_sweep_that_is_cut_is_no_sweep_and_the_next_run_makes_it(tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, "truncate@from:5", query=END_USERS)
+    first, second = export_twice(tmp_path, "truncate@from:4", query=END_USERS)
     assert first.code == 7
     assert all("sort=-updated_at" in each.target for each in first.asked[4:])
     assert second.complete
@@ -135,14 +135,14 @@ def test_a_bomb_is_not_unpacked_beyond_the_cap_and_ends_with_7(tmp_path: Path) -
 
 
 def test_a_page_below_the_cap_is_a_page_however_well_it_is_packed(tmp_path: Path) -> None:
-    outcome = export(tmp_path, "bomb:50@n:3", query=END_USERS)
+    outcome = export(tmp_path, "bomb:50@n:2", query=END_USERS)
     assert outcome.complete
     assert outcome.retrying == []
     assert_exact(tmp_path, USERS, "end-user")
 
 
 def test_a_bomb_once_met_leaves_an_export_that_goes_on(tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, "bomb:65@n:4", query=END_USERS)
+    first, second = export_twice(tmp_path, "bomb:65@n:3", query=END_USERS)
     assert first.code == 7
     assert second.complete
     assert first.asked[-1].target == second.asked[0].target
@@ -216,7 +216,7 @@ def twice(line: bytes) -> bytes:
 def test_an_odd_user_goes_through_byte_for_byte_and_counts(
     kind: str, spoilt: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
-    outcome = export(tmp_path, f"{kind}@n:4", query=END_USERS, options={"sweep": False})
+    outcome = export(tmp_path, f"{kind}@n:3", query=END_USERS, options={"sweep": False})
     expected = expected_lines(USERS, "end-user")
     written = set(lines(tmp_path / "end-user.ndjson"))
     [odd], [plain] = written - set(expected), set(expected) - written
@@ -241,7 +241,7 @@ def test_what_cannot_be_read_for_sure_is_asked_for_again_and_written_as_it_then_
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_can_never_be_read_ends_with_7_and_no_line_of_it_is_written(kind: str, tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, f"{kind}@from:4", query=END_USERS)
+    first, second = export_twice(tmp_path, f"{kind}@from:3", query=END_USERS)
     assert isinstance(first.error, ContractError)
     assert first.code == 7
     assert first.repeated == 3
@@ -251,7 +251,7 @@ def test_what_can_never_be_read_ends_with_7_and_no_line_of_it_is_written(kind: s
 
 
 def test_a_text_of_100_mb_is_beyond_the_cap(tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, "long:100@n:4", query=END_USERS)
+    first, second = export_twice(tmp_path, "long:100@n:3", query=END_USERS)
     assert first.code == 7
     assert first.repeated == 0
     assert second.complete

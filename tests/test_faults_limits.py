@@ -41,7 +41,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 def test_a_429_holds_every_range_as_long_as_it_says_and_a_jitter_longer(tmp_path: Path) -> None:
-    outcome = export(tmp_path, "429:30@n:25", users=MANY, ranges=None, latency=0.3)
+    outcome = export(tmp_path, "429:30@n:24", users=MANY, ranges=None, latency=0.3)
     [(since, held)] = outcome.holds
     assert 30 < held.seconds < 31
     assert sum(isinstance(event, Split) for time, event in outcome.events if time < since) > 2
@@ -53,7 +53,7 @@ def test_a_429_holds_every_range_as_long_as_it_says_and_a_jitter_longer(tmp_path
 
 
 def test_of_several_429s_at_once_the_longest_counts(tmp_path: Path) -> None:
-    faults = ("429:5@n:20", "429:30@n:21", "429:5@n:22,23")
+    faults = ("429:5@n:19", "429:30@n:20", "429:5@n:21,22")
     outcome = export(tmp_path, *faults, users=MANY, ranges=None, latency=0.3)
     until = max(time + held.seconds for time, held in outcome.holds)
     latest = max(time for time, _ in outcome.holds)
@@ -73,7 +73,7 @@ def test_no_number_of_429s_uses_up_the_tries_of_a_page(tmp_path: Path) -> None:
 
 
 def test_429s_that_never_end_outlast_the_patience_and_the_same_command_goes_on(honest: int, tmp_path: Path) -> None:
-    first, second = export_twice(tmp_path, "429:60@from:7")
+    first, second = export_twice(tmp_path, "429:60@from:6")
     assert isinstance(first.error, NetworkError)
     assert first.code == 5
     assert "rate limit" in str(first.error)
@@ -85,7 +85,7 @@ def test_429s_that_never_end_outlast_the_patience_and_the_same_command_goes_on(h
 
 
 def test_ctrl_c_ends_a_hold_at_once(tmp_path: Path) -> None:
-    with SandboxProcess("--users", "300", "--fault", "429:600@n:5", *FAST) as sandbox:
+    with SandboxProcess("--users", "300", "--fault", "429:600@n:4", *FAST) as sandbox:
         with start("run", sandbox.url, "-o", tmp_path, "--progress", "json") as process:
             assert process.stderr is not None
             assert any(event["event"] == "held" for event in events(process.stderr))
@@ -122,7 +122,7 @@ def test_where_no_header_tells_of_a_window_either_they_hold_for_a_minute(honest:
 
 
 def test_a_retry_after_that_is_a_date_is_held_against_the_servers_clock(tmp_path: Path) -> None:
-    outcome = export(tmp_path, "429-date:90@n:6", clock_skew=5000.0)
+    outcome = export(tmp_path, "429-date:90@n:5", clock_skew=5000.0)
     [(_, held)] = outcome.holds
     assert 89 <= held.seconds <= 91  # dates have whole seconds
     assert outcome.complete
@@ -133,7 +133,7 @@ def test_a_retry_after_that_is_a_date_is_held_against_the_servers_clock(tmp_path
 def test_no_hold_is_longer_than_a_quarter_of_an_hour_and_the_manifest_warns_of_it(
     kind: str, asked: str, honest: int, tmp_path: Path
 ) -> None:
-    outcome = export(tmp_path, f"{kind}@n:6")
+    outcome = export(tmp_path, f"{kind}@n:5")
     [(_, held)] = outcome.holds
     assert 900 <= held.seconds <= 901
     assert outcome.complete
@@ -185,7 +185,7 @@ def test_credentials_that_stop_in_mid_run_are_no_storm_and_with_new_ones_it_goes
     assert isinstance(first.error, AuthError)
     assert first.code == 4
     assert first.retrying == []
-    refused = first.asked[turn - 1 :]
+    refused = [each for each in first.asked if "/count" not in each.target][turn - 1 :]
     assert refused[-1].time - refused[0].time <= 0.4  # one round trip: only what was under way already
     assert second.complete
     assert_exact(tmp_path, MANY)
@@ -195,7 +195,9 @@ def test_credentials_that_stop_in_mid_run_are_no_storm_and_with_new_ones_it_goes
 def test_credentials_that_stop_before_the_closing_sweep_leave_it_to_the_next_run(
     status: str, honest: int, tmp_path: Path
 ) -> None:
-    first, second = export_twice(tmp_path, f"{status}@from:{honest}")
+    first, second = export_twice(
+        tmp_path, f"{status}@from:{honest - 3}"
+    )  # the sweep is the last; the counts have no number
     assert "sort=-updated_at" in first.asked[-1].target
     assert first.code == 4
     assert second.complete
@@ -207,7 +209,7 @@ def test_a_token_revoked_in_mid_run_is_one_clear_line_with_4_and_a_new_one_compl
     basic = b64encode(f"a@b.example/token:{OLD}".encode()).decode()
     secret = re.compile(f"{OLD}|{NEW}|{basic[8:-4]}".encode())
     out, user = tmp_path / "out", {"ZENDESK_EMAIL": "a@b.example"}
-    with SandboxProcess("--users", "1500", "--token", OLD, "--fault", "401@from:12", *FAST) as sandbox:
+    with SandboxProcess("--users", "1500", "--token", OLD, "--fault", "401@from:11", *FAST) as sandbox:
         url, port = sandbox.url, str(urlsplit(sandbox.url).port)
         done = zexport("run", url, "-o", out, env=user | {"ZENDESK_API_TOKEN": OLD})
         requests = sandbox.stats()["requests"]

@@ -36,10 +36,10 @@ from tests.zexport_process import expected_lines, lines, start
 USERS = 300
 END_USERS = Query(roles=(Role.END_USER,))
 ONE = ("--role", "end-user", "--ranges", "off")
-"""One stream: the count is its first request, then come three pages, and the sweep's."""
+"""One stream: three pages, one after the other, and the sweep's."""
 IDS = list(Population(USERS).ids("end-user"))
 SECOND = IDS[150]
-"""Who is struck on the second page, which is the third request."""
+"""Who is struck on the second page."""
 TEXT = "text that is no valid Unicode was replaced by U+FFFD"
 NAME = b',"name":"'
 
@@ -76,7 +76,7 @@ def odd_one(out: Path) -> tuple[bytes, bytes]:
 def test_a_user_whose_text_is_damaged_costs_nobody_his_line_and_is_named_if_he_lost_some(
     kind: str, became: bytes, value: str, farm: SandboxFarm, tmp_path: Path
 ) -> None:
-    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:3")
+    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:2")
     ended = run(sandbox, tmp_path, *ONE, "--no-sweep")
     assert ended.code == 0, ended.said
     odd, plain = odd_one(tmp_path)
@@ -90,7 +90,7 @@ def test_a_user_whose_text_is_damaged_costs_nobody_his_line_and_is_named_if_he_l
 def test_strictly_it_ends_with_7_naming_the_user_and_goes_on_without_the_flag(
     kind: str, farm: SandboxFarm, tmp_path: Path
 ) -> None:
-    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:3,4")
+    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:2,3")
     ended = run(sandbox, tmp_path, *ONE, "--strict", "--no-sweep")
     assert ended.code == 7
     assert f"no valid Unicode: {SECOND}" in ended.said.replace("\n", " ")
@@ -101,7 +101,7 @@ def test_strictly_it_ends_with_7_naming_the_user_and_goes_on_without_the_flag(
 
 @pytest.mark.parametrize("kind", ["nul", "newline", "hostile"])
 def test_strictly_what_loses_nothing_is_no_damage(kind: str, farm: SandboxFarm, tmp_path: Path) -> None:
-    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:3")
+    sandbox = farm.open("--users", str(USERS), "--fault", f"{kind}@n:2")
     assert run(sandbox, tmp_path, *ONE, "--strict", "--no-sweep").code == 0
     odd_one(tmp_path)
 
@@ -135,7 +135,7 @@ CHANGING: dict[str, Any] = {"churn": ChurnRate(40, 150), "incremental_lag": 0.0,
 
 
 @pytest.mark.parametrize(
-    ("quirks", "struck", "by"), [((), "from:5", "sort=-updated_at"), ((Quirk.NO_SORT,), "from:6", "/incremental/")]
+    ("quirks", "struck", "by"), [((), "from:4", "sort=-updated_at"), ((Quirk.NO_SORT,), "from:5", "/incremental/")]
 )
 def test_strictly_it_ends_with_7_too_where_the_closing_sweep_meets_the_user(
     quirks: tuple[Quirk, ...], struck: str, by: str, tmp_path: Path
@@ -157,7 +157,7 @@ def replaced(out: Path) -> list[int]:
 def test_who_is_fetched_again_after_a_kill_is_counted_once(
     after: bool, farm: SandboxFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@from:3")
+    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@from:2")
     write = FileSink.write
 
     async def killed(sink: FileSink, intent: Intent) -> None:
@@ -180,14 +180,14 @@ def test_who_is_fetched_again_after_a_kill_is_counted_once(
 
 
 def test_who_is_on_a_page_but_not_written_is_not_counted(farm: SandboxFarm, tmp_path: Path) -> None:
-    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@n:3")
+    sandbox = farm.open("--users", str(USERS), "--fault", "utf8@n:2")
     assert run(sandbox, tmp_path, *ONE, "--no-sweep", "--max-users", "120").code == 8
     assert run(sandbox, tmp_path, *ONE, "--no-sweep").code == 0
     assert sorted(lines(tmp_path / "end-user.ndjson")) == expected_lines(USERS, "end-user")
     assert warned(tmp_path) == []
 
 
-@pytest.mark.parametrize("struck", ["n:3,5", "from:5"])
+@pytest.mark.parametrize("struck", ["n:2,4", "from:4"])
 @pytest.mark.parametrize("quirks", [frozenset(), frozenset([Quirk.NO_SORT])], ids=["sort", "increment"])
 def test_whom_the_closing_sweep_writes_is_counted_too_and_nobody_twice(
     quirks: frozenset[Quirk], struck: str, tmp_path: Path

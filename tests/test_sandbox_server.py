@@ -188,13 +188,22 @@ def test_without_a_limit_there_are_no_headers_of_one() -> None:
 
 def test_statistics_need_no_credentials_and_tell_what_was_asked() -> None:
     with SandboxProcess("--users", "10", "--token", "secret", "--fault", "500@n:2") as sandbox:
-        for path in ("/api/v2/users?page[size]=1", "/api/v2/users/count?role=agent"):
+        paths = [f"/api/v2/users{rest}" for rest in ("?page[size]=1", "/count?role=agent", "?page[size]=2")]
+        for path in paths:
             get(sandbox.url, path, {"Authorization": "Bearer secret"})
         stats = sandbox.stats()
-        assert stats["queries"] == ["/api/v2/users?page[size]=1", "/api/v2/users/count?role=agent"]
-        assert stats["requests"] == 2
+        assert stats["queries"] == paths
+        assert stats["requests"] == 3
         assert stats["faults"] == {"500": 1}
-        assert stats["statuses"] == {"200": 1, "500": 1}
+        assert stats["statuses"] == {"200": 2, "500": 1}
+
+
+def test_a_count_comes_when_it_likes_and_moves_no_page_to_another_number() -> None:
+    count, page = "/api/v2/users/count", "/api/v2/users?page[size]=1"
+    flags = ("--fault", "500@first:1", "--fault", "502@n:2,3", "--fault", "503@from:4")
+    with SandboxProcess("--users", "10", *flags) as sandbox:
+        answers = [get(sandbox.url, path).status for path in (count, count, page, count, page, page, count, page)]
+    assert answers == [200, 200, 500, 200, 502, 502, 503, 503]  # what has begun for good is met by counts, too
 
 
 def test_latency_holds_up_nobody_else() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KINDS = fill(", ".join(map(usage, KINDS)), 110, subsequent_indent=" " * 9, break_on_hyphens=False)
 
 _EPILOG = f"""\
-KIND@WHEN: what goes wrong, and when. Requests to the list, its count and the incremental export are counted, from 1.
+KIND@WHEN: what goes wrong, and when. Pages of the list and of the incremental export are counted, from 1.
   KIND   {_KINDS}
   WHEN   p:0.01 (probability), n:5 or n:5,9 (these), every:10, first:3, from:20
 

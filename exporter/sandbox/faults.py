@@ -47,13 +47,16 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `deep`, `deep:LEVELS` | one user field is so many lists in one another (100,000 if not given) |
 | `long`, `long:MB` | one user field is a text of so many megabytes (10 if not given) |
 
-| WHEN | which requests, counted from 1 |
+| WHEN | which pages, counted from 1 |
 | --- | --- |
 | `p:0.01` | each with this probability, drawn from the seed and the number of the request |
 | `n:5`, `n:5,9` | these |
 | `every:10` | the 10th, 20th, 30th … |
 | `first:3` | the first three |
 | `from:20` | the 20th and all after it |
+
+A client asks for the count of users when it likes, so that request has no number: `p` and `from` strike it as they
+would the next page, the others leave it alone.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ from exporter.sandbox.answers import Answer, Delivery
 from exporter.sandbox.kinds import BYTES, MEGABYTES, Argument, Kind
 from exporter.sandbox.refusals import REFUSALS
 from exporter.sandbox.spoils import SPOILS
-from exporter.sandbox.strikes import WHENS
+from exporter.sandbox.strikes import LASTING, WHENS
 
 if TYPE_CHECKING:
     from exporter.sandbox.kinds import Asked
@@ -74,11 +77,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of the script: the kind, what follows its colon, and the requests it strikes, by seed and number."""
+    """One line of the script: the kind, what follows its colon, and the requests it strikes, by seed and number.
+
+    :param lasts: it goes on for ever once it has begun.
+    """
 
     kind: str
     argument: str
     strikes: Callable[[int, int], bool]
+    lasts: bool = False
 
 
 def parse(text: str) -> Rule:
@@ -95,7 +102,7 @@ def parse(text: str) -> Rule:
         raise ValueError(f"{what!r}: write {usage(kind)}")
     name, _, value = when.partition(":")
     try:
-        return Rule(kind, argument, WHENS[name](value))
+        return Rule(kind, argument, WHENS[name](value), lasts=name in LASTING)
     except (KeyError, ValueError, ZeroDivisionError) as error:
         forms = "p:0.01, n:5, n:5,9, every:10, first:3 or from:20"
         raise ValueError(f"{text!r}: after the @, say when: {forms}") from error

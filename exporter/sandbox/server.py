@@ -53,7 +53,7 @@ class Sandbox:
             lambda: self._statistics.report(most_in_window=self._window.most),
             self._now,
         )
-        self._lists = 0  # requests that the script of faults has seen
+        self._pages = 0  # requests that the script of faults has counted
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
@@ -100,13 +100,16 @@ class Sandbox:
         """Answer by the script of faults, which is about what an export asks for, or honestly."""
         if asked.route not in (LIST, COUNT, INCREMENTAL):
             return self._endpoint.answer(asked)
-        if asked.route != COUNT:
+        rules, number = self._settings.faults, self._pages + 1
+        if asked.route == COUNT:  # comes when it likes, and leaves pages their numbers
+            rules = tuple(rule for rule in rules if rule.lasts)
+        else:
             self._churn.pass_request()
-        self._lists += 1
+            self._pages = number
         kind, answer = faults.strike(
-            self._settings.faults,
+            rules,
             self._settings.seed,
-            self._lists,
+            number,
             Asked(asked, self._endpoint.answer, self._origin, self._now),
         )
         if kind:

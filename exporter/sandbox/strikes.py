@@ -48,3 +48,5 @@ WHENS: dict[str, Callable[[str], Strikes]] = {
     "from": _from,
 }
 """Every way to say when, by its name."""
+LASTING = ("p", "from")
+"""Those that never come to an end."""
