@@ -14,7 +14,8 @@ Theory of operation.
    skips what is written. By ascending id a made cursor may lead straight back; it is believed only if the page it
    brings begins with the very user written last. In another order the last user tells nothing, he may have another
    place by now: everybody is looked up among the ids in the output, in this run and in those after it. What is under
-   way to the output can't be looked up in it: so all of that is waited for first.
+   way to the output can't be looked up in it: so all of that is waited for first. The same look helps where a page was
+   written in part, and the user written last is not on it any more.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ PAUSE = 0.05
 """Seconds until the next look for a place to cut, where there was none: two permits at the largest limit."""
 MISSES = 5
 """Landings that may fail in a row: then the server does not take made cursors, and no more are tried."""
+
+
+LOST = "when it went on, the one sent last was no longer where he had been, and others can't be told apart"
 
 
 class Pages(Protocol):
@@ -151,6 +155,8 @@ class Asking:
             came = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
             if isinstance(came, Page):
                 self._look(walk.role, came)
+                if not self._query.by_id and walk.is_lost_on(came) and not await self._look_up_all(walk.role):
+                    self._ledger.warn(f"some users of {walk.role} were sent twice: {LOST}")
                 seen = self._seen.get(walk.role)
                 return without(came, seen.among(came.ids)) if seen else came
             await self._begin_anew(walk, came)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from exporter.digest import Digest
 from exporter.disk import sync_folder, translated
 from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
-from exporter.sinks.reading import id_of, open_plain
+from exporter.sinks.reading import id_of, open_plain, read_back
 
 
 class _File(msgspec.Struct):
@@ -192,21 +192,12 @@ def count_superseded(paths: Iterable[Path], *, stop: Callable[[], bool]) -> int 
     """
     with Ids() as ids:
         for path in paths:
-            with translated(path), _whole(path), open_plain(path) as file:
+            with read_back(path), open_plain(path) as file:
                 for line in file:
                     ids.add(id_of(line))
             if stop():
                 return None
         return sum(1 for _ in ids.twice())
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Turn the end that a compressed file has too early into an OutputError."""
-    try:
-        yield
-    except (EOFError, zlib.error) as exc:
-        raise OutputError(f"{path} can't be read back ({exc})") from exc
 
 
 def first_user(path: Path) -> bytes:

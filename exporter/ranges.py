@@ -107,6 +107,10 @@ class Walk:
         last_id = self.position.last_id
         return last_id - 1 if self.ways_back and self.position.skip > 0 and last_id is not None else None
 
+    def is_lost_on(self, page: Page) -> bool:
+        """Tell whether a page in another order than by id no longer shows which part of it is written."""
+        return self.position.skip > 0 and not _stands_where_he_stood(self.position, page.ids)
+
     def leads_back(self, page: Page) -> bool:
         """Tell whether a page goes on where the walk was: only the last user written, at its head, proves that."""
         self.ways_back = 0
@@ -177,9 +181,14 @@ def _written(start: Position, ids: list[int], *, by_id: bool) -> int:
     assert start.last_id is not None
     if by_id:
         return bisect_left(ids, start.last_id + 1)
-    # In another order only the id itself tells. If it has gone meanwhile, everything is written again: a repeat can be
-    # seen and removed, a gap can't.
-    return ids.index(start.last_id) + 1 if start.last_id in ids else 0
+    # In another order others may have come before him since, or he himself may have moved (`Walk.is_lost_on`): then
+    # nobody is left out, for a repeat can be seen and removed, a gap can't.
+    return start.skip if _stands_where_he_stood(start, ids) else 0
+
+
+def _stands_where_he_stood(position: Position, ids: list[int]) -> bool:
+    """Tell whether the user written last is at the place of a page where he was."""
+    return ids[position.skip - 1 : position.skip] == [position.last_id]
 
 
 def check_ascending(role: Role, ids: list[int]) -> None:

@@ -63,9 +63,9 @@ class StubServer:
         return Handler
 
 
-def page_of(ids: Iterable[int], more: bool, *, next: str | None = None) -> bytes:  # noqa: A002 (the link's name)
+def page_of(ids: Iterable[int], more: bool, *, next: str | None = None, before: str = "0") -> bytes:  # noqa: A002 (the link's name)
     """Write a page of agents that leads to the second one."""
     users = [{"id": each, "role": "agent"} for each in ids]
-    meta = {"has_more": more, "after_cursor": "1", "before_cursor": "0"}
+    meta = {"has_more": more, "after_cursor": "1", "before_cursor": before}
     links = {"prev": None, "next": next}
     return json.dumps({"users": users, "meta": meta, "links": links}, separators=(",", ":")).encode()

@@ -117,7 +117,8 @@ def test_a_finished_export_has_a_manifest_that_tells_all(tmp_path: Path) -> None
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert manifest["complete"] is True
     assert (manifest["account"], manifest["users"], manifest["resumes"], manifest["retries"]) == (url, 900, 1, 1)
-    assert asked - 10 <= manifest["requests"] <= asked  # pages of the first run that nobody waited for when it stopped
+    # Some were on their way when the first run stopped: whether those had been counted, or had got there, is open.
+    assert abs(asked - manifest["requests"]) <= 10
     for entry, path in zip(manifest["files"], role_files(tmp_path), strict=True):
         content = path.read_bytes()
         assert entry["path"] == path.name

@@ -28,7 +28,7 @@ from exporter.seen import Seen
 from exporter.sinks import Sideloads
 from exporter.sinks.compress import FRAME_SIZE, compressor
 from exporter.sinks.plan import plan_frame, plan_lines
-from exporter.sinks.reading import ids_of, lines_of
+from exporter.sinks.reading import lines_of
 
 PARTIAL = ".partial"
 READ_BACK = 32 << 20
@@ -229,27 +229,30 @@ class FileSink:
 
     async def written(self, ids: Iterable[int]) -> dict[int, list[Written]] | None:
         """Look up the lines of some users, file by file: one scan, in a thread, for all of them."""
-        wanted, stopped = set(ids), Event()
+        wanted, sizes, stopped = set(ids), dict(self._written), Event()
         try:
-            return await anyio.to_thread.run_sync(self._written_lines, wanted, stopped, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(self._written_lines, wanted, sizes, stopped, abandon_on_cancel=True)
         finally:
             stopped.set()
 
-    def _written_lines(self, ids: set[int], stopped: Event) -> dict[int, list[Written]]:
+    def _written_lines(self, ids: set[int], sizes: dict[str, int], stopped: Event) -> dict[int, list[Written]]:
         found: dict[int, list[Written]] = {}
         for name in dict.fromkeys(map(self.file_of, self._roles)):
-            with translated(self._paths[name]):
-                for user_id, line in lines_of(self._paths[name], ids, stopped.is_set):
+            for user_id, line in lines_of(self._paths[name], sizes[name], stopped.is_set):
+                if user_id in ids:
                     found.setdefault(user_id, []).append(Written.read(name, line))
         return found
 
     async def seen(self, role: Role) -> Seen | None:
         """Look up everybody in the file for a role: one scan, in a thread."""
-        path, stopped = self._paths[self.file_of(role)], Event()
+        name, stopped = self.file_of(role), Event()
+        path, size = self._paths[name], self._written[name]
 
         def scan() -> Seen:
-            with translated(path):
-                return Seen(ids_of(path, stopped.is_set))
+            seen = Seen(user_id for user_id, _ in lines_of(path, size, stopped.is_set))
+            if stopped.is_set():  # nobody waits for it any more
+                seen.close()
+            return seen
 
         try:
             return await anyio.to_thread.run_sync(scan, abandon_on_cancel=True)
