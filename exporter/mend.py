@@ -82,7 +82,7 @@ def cut(raw: bytes, path: tuple[str, ...], cursor: str) -> bytes:
             member = b"{%s}" % member
     if raw.endswith(b",%s}" % member):  # where servers append it
         return raw[: -len(member) - 2] + b"}"
-    if raw.startswith(b"{" + member + b",") and raw.count(member) == 1:
+    if raw.startswith(b"{" + member + b",") and _is_named_once(raw, path[0]):
         return b"{" + raw[len(member) + 2 :]
     return _without(raw, path)
 
@@ -106,9 +106,15 @@ def _place(raw: bytes, name: str) -> tuple[int, int, int]:
     value = bytes(_members.decode(raw)[name])
     member = b'"%b":%b' % (name.encode(), value)
     begin = raw.find(member)
-    if raw.count(member) == 1 and _is_object(raw[:begin].rstrip(b", ") + b"}"):  # neither in a string nor deeper
+    # Neither in a string nor deeper.
+    if begin >= 0 and _is_named_once(raw, name) and _is_object(raw[:begin].rstrip(b", ") + b"}"):
         return begin, begin + len(member) - len(value), begin + len(member)
     return _place_by_tokens(raw, name)
+
+
+def _is_named_once(raw: bytes, name: str) -> bool:
+    """Tell whether a name is there once at most, in any spelling: of several members the last one counts."""
+    return raw.count(b'"%b"' % name.encode()) == 1 and b"\\u00" not in raw
 
 
 def _is_object(raw: bytes) -> bool:

@@ -126,6 +126,8 @@ def test_a_member_of_the_users_own_that_looks_the_same_stays(user: bytes) -> Non
         (b'{"id":1,"meta":[2],"meta":{"cursor":"c1"},"n":[{}]}', b'{"id":1,"meta":[2],"n":[{}]}'),
         (rb'{"i\u0064":1,"meta" : { "cursor":"c1" } , "n":[1 ,2]}', rb'{"i\u0064":1,"n":[1 ,2]}'),
         (rb'{ "meta":{"cursor":"c1"} }', rb"{ }"),
+        (rb'{"meta":{"cursor":"c1"},"z":2,"meta" :{"cursor":"c1"}}', rb'{"meta":{"cursor":"c1"},"z":2}'),
+        (rb'{"meta":{"cursor":"c1"},"z":2,"m\u0065ta":{"cursor":"c1"}}', rb'{"meta":{"cursor":"c1"},"z":2}'),
     ],
 )
 def test_whatever_stands_around_a_cursor_stays_byte_for_byte(user: bytes, left: bytes) -> None:
