@@ -9,6 +9,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from urllib.parse import urlsplit
 
@@ -19,12 +20,15 @@ _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE) 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _FORMS = "Write acme, acme.zendesk.com, https://acme.zendesk.com or, for a sandbox, http://127.0.0.1:PORT."
 
+LONGEST = 4096
+"""Characters of a token: far more than one has, and with room for the rest in the 8 kB of headers that servers take."""
+
 
 class Secret:
     """A text that shows itself to nobody: `repr`, `str` and format give `***`; `reveal()` is the one way in.
 
-    :raises UsageError: if it is empty or holds anything but printable ASCII: such a token can't be right, and a line
-        break in it would end the header it is sent in.
+    :raises UsageError: if it is empty, far too long, or holds anything but printable ASCII: such a token can't be
+        right, and a line break in it would end the header it is sent in.
     """
 
     __slots__ = ("_text",)
@@ -33,6 +37,8 @@ class Secret:
         text = text.strip()
         if not text or not text.isascii() or not text.isprintable():
             raise UsageError("the token is empty or holds characters no token has")
+        if len(text) > LONGEST:
+            raise UsageError(f"the token is longer than {LONGEST:,} characters: none is")
         self._text = text
 
     def __repr__(self) -> str:
@@ -114,8 +120,13 @@ class Account:
         """
         if self.credentials is None:
             return bytes
-        pattern = re.compile("|".join("".join(map(_spellings, text)) for text in self.credentials.secrets()).encode())
-        return lambda said: pattern.sub(b"***", said)  # a function shows nothing of the pattern, as a partial would
+        secrets = self.credentials.secrets()
+
+        @cache  # made when the first failure is to be shown: no start waits for it
+        def pattern() -> re.Pattern[bytes]:
+            return re.compile("|".join("".join(map(_spellings, text)) for text in secrets).encode())
+
+        return lambda said: pattern().sub(b"***", said)  # a function shows nothing of the pattern, as a partial would
 
 
 def _spellings(character: str) -> str:
@@ -154,6 +165,7 @@ def load_account(
     email = environ.get("ZENDESK_EMAIL", "").strip()
     oauth, api = environ.get("ZENDESK_OAUTH_TOKEN", ""), environ.get("ZENDESK_API_TOKEN", "")
     if token is not None:
+        token = Secret(token).reveal()  # one that is empty was given all the same
         oauth, api = ("", token) if email else (token, "")
     if oauth and api:
         raise UsageError(

@@ -103,6 +103,8 @@ def parse_destination(text: str, *, compression: Compression | None = None, ledg
     if ledger is not None:
         raise UsageError("--ledger is for stdout (-o -): a folder or file has its ledger beside it")
     path = _absolute(text)
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise UsageError(f"{text} is a pipe or a device", hint="Users go there by way of stdout: -o - > it")
     found = _USERS_FILE.fullmatch(path.name)
     if found and not path.is_dir():
         by_name = {None: Compression.NONE, ".gz": Compression.GZIP, ".zst": Compression.ZSTD}[found["suffix"]]

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from exporter.disk import open_file
+
 _CHUNK = 1 << 18  # fits a cache
 
 
@@ -26,7 +28,7 @@ class Digest:
         """
         chunk = memoryview(bytearray(_CHUNK))
         left = most
-        with path.open("rb", buffering=0) as file:
+        with open_file(path) as file:
             file.seek(self.size)
             while count := file.readinto(chunk if left is None else chunk[:left]):
                 if stop():

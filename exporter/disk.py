@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter.errors import OutputError
@@ -20,8 +23,10 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno == errno.ELOOP:  # what O_NOFOLLOW calls a symlink
+        if exc.errno == errno.ELOOP and path.is_symlink():  # what O_NOFOLLOW calls one
             raise OutputError(f"{path} is a symlink: nothing is written through one") from exc
+        if exc.errno == errno.ELOOP:
+            raise OutputError(f"{path}: the symlinks on the way there lead in a circle") from exc
         raise OutputError(f"{path}: {exc.strerror or exc}{free_space(path)}") from exc
 
 
@@ -63,7 +68,10 @@ def make_folder(folder: Path) -> None:
     with translated(folder):
         missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
         for each in reversed(missing):
-            each.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):  # made by another run at the same moment, or no folder
+                each.mkdir(mode=0o700)
+            if not each.is_dir():
+                raise OutputError(f"{each} is there, and no folder can be made of that name")
             sync_folder(each.parent)
 
 
@@ -78,3 +86,30 @@ def check_folder(folder: Path) -> None:
     with translated(folder):
         if folder.is_symlink() and folder.lstat().st_uid not in (os.geteuid(), 0):
             raise OutputError(f"{folder} is a symlink that another user has made: nothing is written behind it")
+
+
+def check_owner(path: Path) -> None:
+    """Hold what an export rests on against what others have made: theirs may say anything, and change at any time.
+
+    :raises OutputError: if it belongs to another user, root excepted.
+    """
+    with translated(path):
+        owner = path.lstat().st_uid
+        if owner in (os.geteuid(), 0):
+            return
+        with tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent) as ours:
+            if os.fstat(ours.fileno()).st_uid == owner:  # a share, which gives all that is made there to one owner
+                return
+    raise OutputError(f"{path} belongs to another user (uid {owner}): no export is kept there")
+
+
+def open_file(path: Path) -> io.FileIO:
+    """Open a file for reading. A pipe in its place would be waited for without end, so it must be a plain one.
+
+    :raises OSError: if it can't be opened, or is none.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no plain file", os.fspath(path))
+    return io.FileIO(fd, "rb")

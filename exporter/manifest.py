@@ -20,7 +20,7 @@ import orjson
 
 from exporter.destination import Destination, find_destination
 from exporter.digest import Digest
-from exporter.disk import sync_folder, translated
+from exporter.disk import open_file, sync_folder, translated
 from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
 from exporter.sinks.reading import id_of, open_plain, read_back
@@ -48,13 +48,16 @@ def read(path: Path) -> dict[str, Any]:
     :raises IncompleteError: if there is none, or it can't be read.
     """
     try:
-        manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+        with open_file(path) as file:
+            manifest: dict[str, Any] = orjson.loads(file.readall())
         msgspec.convert(manifest, _Manifest)
     except FileNotFoundError as exc:
         raise IncompleteError(
             f"{path} is not there: the export has not finished", hint="Run the same `zexport run` again to go on."
         ) from exc
-    except (OSError, ValueError, msgspec.ValidationError) as exc:
+    except OSError as exc:
+        raise IncompleteError(f"{path} can't be read ({exc.strerror})", hint="") from exc
+    except (ValueError, msgspec.ValidationError) as exc:
         raise IncompleteError(f"{path} can't be read ({exc})", hint="Export anew with --restart.") from exc
     return manifest
 
@@ -80,7 +83,8 @@ def write(path: Path, manifest: dict[str, Any]) -> None:
 def is_ours(path: Path) -> bool:
     """Tell whether a file is a manifest that zexport wrote."""
     try:
-        return "zexport" in orjson.loads(path.read_bytes())
+        with open_file(path) as file:
+            return "zexport" in orjson.loads(file.readall())
     except (OSError, ValueError, TypeError):
         return False
 

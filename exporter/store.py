@@ -20,7 +20,7 @@ import orjson
 from exporter.account import Account
 from exporter.database import Database, explained
 from exporter.destination import Destination
-from exporter.disk import check_folder, free_space, make_folder, sync_folder, translated
+from exporter.disk import check_folder, check_owner, free_space, make_folder, sync_folder, translated
 from exporter.errors import LedgerError, LockedError, OutputError
 from exporter.ledger import Ledger
 from exporter.model import Query
@@ -87,8 +87,12 @@ def locked(destination: Destination) -> Iterator[None]:
             make_folder(path.parent)
             if path.parent.is_symlink():
                 raise OutputError(f"{path.parent} is a symlink: no ledger is kept behind one")
+            check_owner(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        for each in (path, destination.ledger):
+            if each is not None and os.path.lexists(each):
+                check_owner(each)
         with translated(path):
             _lock(fd, destination)
             os.ftruncate(fd, 0)
@@ -113,7 +117,8 @@ def _lock(fd: int, destination: Destination) -> None:
 def holder(destination: Destination) -> str | None:
     """Name the process that holds the lock, by its number; None if none does."""
     try:
-        fd = os.open(destination.lock or "", os.O_RDONLY | os.O_CLOEXEC)
+        # Never through a symlink, and never waiting for a pipe: `status` may look at what others have made.
+        fd = os.open(destination.lock or "", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -169,6 +174,7 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
 
     :raises LedgerError: if there is none, or it can't be read.
     """
+    _check_names(path)
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
@@ -207,10 +213,7 @@ def _fill(database: sqlite3.Connection, belongs_to: dict[str, str], roles: tuple
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would follow them
-        each = path.with_name(path.name + suffix)
-        if each.is_symlink():
-            raise LedgerError(f"{each} is a symlink: a ledger is never opened through one")
+    _check_names(path)
     if not path.stat().st_size:  # SQLite would remove its log
         raise LedgerError(f"{path} is empty or no ledger")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
@@ -221,6 +224,16 @@ def _connect(path: Path) -> sqlite3.Connection:
         Database(database, path).close(as_it_is=True)
         raise
     return database
+
+
+def _check_names(path: Path) -> None:
+    """Look at what SQLite would open: it would follow a symlink, and wait for a pipe."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        each = path.with_name(path.name + suffix)
+        if each.is_symlink():
+            raise LedgerError(f"{each} is a symlink: a ledger is never opened through one")
+        if each.exists() and not each.is_file():
+            raise LedgerError(f"{each} is no file: no ledger is kept there")
 
 
 def _check_version(path: Path, database: sqlite3.Connection) -> None:

@@ -8,13 +8,13 @@ import stat
 import sys
 from pathlib import Path
 
-from exporter.account import Account, load_account
+from exporter.account import LONGEST, Account, load_account
 from exporter.cli.clean import clean
 from exporter.cli.say import say
 from exporter.errors import UsageError
 
-LONGEST = 1 << 16
-"""Characters of a token that are read: a name like /dev/zero has no end."""
+READ = 2 * LONGEST
+"""Bytes that are read for a token: a name like /dev/zero has no end."""
 
 
 def account_from(args: argparse.Namespace) -> Account:
@@ -28,12 +28,19 @@ def account_from(args: argparse.Namespace) -> Account:
 
 def _read_token(name: str) -> str:
     if name == "-":
-        return sys.stdin.readline(LONGEST)
+        if sys.stdin is None:
+            raise UsageError("the token can't be read from stdin: it is closed")
+        return _text(sys.stdin.buffer.readline(READ))
     try:
-        with Path(name).open() as file:
+        with Path(name).open("rb") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):  # of what is read, whatever its name
                 say(f"zexport: others can read {clean(name)}: chmod 600 it")
-            return file.read(LONGEST)
-    except (OSError, ValueError) as exc:  # a name with a NUL, or what is no text
+            return _text(file.read(READ))
+    except (OSError, ValueError) as exc:  # the latter for a name with a NUL
         # Without its name: somebody may have given the token itself.
-        raise UsageError(f"the token file can't be read ({getattr(exc, 'strerror', None) or 'it is no text'})") from exc
+        raise UsageError(f"the token file can't be read ({getattr(exc, 'strerror', None) or 'no such name'})") from exc
+
+
+def _text(token: bytes) -> str:
+    """Leave it to `Secret` what a token may hold: any byte is a character, and those beyond ASCII are none of its."""
+    return token.decode("latin-1")

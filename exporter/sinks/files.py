@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from threading import Event
 
@@ -18,7 +19,7 @@ import anyio.to_thread
 from exporter.changes import Written
 from exporter.destination import Destination
 from exporter.digest import Digest
-from exporter.disk import sync_folder, translated
+from exporter.disk import open_file, sync_folder, translated
 from exporter.errors import LedgerError
 from exporter.fast import crc32
 from exporter.intents import Intent, Write
@@ -106,7 +107,7 @@ class FileSink:
         path = self._path(write.file)
         if not path.exists():
             return 0
-        with translated(path), path.open("rb") as file:
+        with translated(path), BufferedReader(open_file(path)) as file:
             file.seek(write.start)
             begin = write.start
             for whole, (end, crc) in enumerate(zip(write.ends, write.crcs, strict=True)):

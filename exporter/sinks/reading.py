@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from exporter.disk import translated
+from exporter.disk import open_file, translated
 from exporter.errors import OutputError, UsageError
 
 _CHUNK = 1 << 20
@@ -87,7 +87,7 @@ class _Part(io.RawIOBase):
     """The first bytes of a file, or all of them."""
 
     def __init__(self, path: Path, size: int | None) -> None:
-        self._file, self._left = path.open("rb", buffering=0), size
+        self._file, self._left = open_file(path), size
 
     def readable(self) -> bool:
         return True
