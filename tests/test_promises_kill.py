@@ -236,18 +236,20 @@ def test_a_signal_stops_the_asking_writes_what_is_in_hand_and_says_how_to_go_on(
     assert sorted_lines(*role_files(out)) == expected_lines(USERS)
 
 
-def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_at_once(first: signal.Signals, second: signal.Signals, tmp_path: Path) -> None:
     # Nobody reads stdout: the first signal can't finish its writing and waits for the reader, the second doesn't.
     with SandboxProcess("--users", "5000", *FAST) as sandbox:
         with start("run", sandbox.url, "-o", "-", "--progress", "json") as process:
             assert process.stderr is not None
             seen = (event["seconds"] for event in events(process.stderr) if event["event"] == "progress")
             before = next(seconds for seconds in seen if seconds > 1)
-            process.send_signal(signal.SIGINT)
-            process.send_signal(signal.SIGINT)  # in the same instant: an echo, as `timeout` makes them
+            process.send_signal(first)
+            process.send_signal(first)  # in the same instant: an echo, as `timeout` makes them
             assert next(seconds for seconds in seen if seconds > before + 1.5)  # it has outlived the echo
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=3) == 130
+            process.send_signal(second)
+            assert process.wait(timeout=3) == 128 + second
 
 
 @pytest.mark.soak
