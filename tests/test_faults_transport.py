@@ -22,7 +22,6 @@ from exporter.account import OAuthToken, Secret
 from exporter.errors import NetworkError
 from exporter.retry import BASE, BUDGET, CAP
 from tests.virtual_export import USERS, Outcome, assert_exact, each_once, export, export_twice, run, serving
-from tests.zexport_process import zexport
 
 MANY = 3_000
 END_USERS = Query(roles=(Role.END_USER,))
@@ -137,14 +136,6 @@ def test_an_account_that_has_never_answered_gets_half_a_minute(tmp_path: Path) -
     outcome = export(tmp_path, "reset@from:1", query=END_USERS)
     assert outcome.code == 5
     assert 20 < outcome.seconds < 61
-
-
-def test_a_name_that_is_not_to_be_found_is_a_network_error(tmp_path: Path) -> None:
-    env = {"ZENDESK_OAUTH_TOKEN": "t0ken"}
-    done = zexport("run", "https://nobody.invalid", "-o", tmp_path / "out", "--patience", "0.5", env=env)
-    assert done.returncode == 5
-    assert "nobody.invalid is not to be found (DNS)" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_where_nobody_speaks_tls_nothing_is_sent_and_the_patience_ends(tmp_path: Path) -> None:

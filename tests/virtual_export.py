@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import unquote
@@ -64,6 +66,16 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.jumps.now
 
+    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> Any:
+        """Find every name here, at once, and none while `no_names` lasts: the system's resolver knows no such time."""
+        if no_names.is_set():
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return socket.getaddrinfo("127.0.0.1", port, **how)
+
+
+no_names = Flag()
+"""Set while no name is to be found."""
+
 
 def run(main: Callable[[], Coroutine[Any, Any, T]], pause: float = 1.0) -> T:
     """Run a test in a time that jumps.
@@ -78,13 +90,14 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], pause: float = 1.0) -> T:
         return await main()
 
     # Fewer looks at things: each is a jump of its own.
-    seldom = [
+    patches: list[AbstractContextManager[Any]] = [
         patch.object(engine, "TICK", 5.0),
         patch.object(asking, "PAUSE", pause),
         patch.object(breakages, "_LOOK_EVERY", 5.0),
+        patch("aiohttp.connector.monotonic", now),  # by it addresses and idle connections grow old
     ]
     with ExitStack() as stack:
-        for each in seldom:
+        for each in patches:
             stack.enter_context(each)
         return stack.enter_context(asyncio.Runner(loop_factory=_Loop)).run(threads_are_waited_for())
 
@@ -179,14 +192,18 @@ class Server:
         """End everything."""
         await self._runner.cleanup()
 
+    def hang_up(self) -> None:
+        """Close every connection: what is under way is lost."""
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            connection.force_close()
+
     async def restart(self, seconds: float) -> None:
         """Be gone for so long: what is under way is lost, and whoever connects is refused."""
         (site,) = self._runner.sites
         port = self._runner.addresses[0][1]
         await site.stop()
-        assert self._runner.server is not None
-        for connection in self._runner.server.connections:
-            connection.force_close()
+        self.hang_up()
         await asyncio.sleep(seconds)
         await self.start(port)
 
