@@ -92,8 +92,12 @@ class Campaign:
             assert outcome.code == -9
         else:
             # What SQLite does for its own comfort may fail unnoticed; what the output rests on may not.
-            vital = fault.call in ("write", "fsync", "rename") and fault.where in ("data", "manifest", "folders")
-            assert outcome.code in ((6,) if vital else (0, 6)), f"{fault}: {outcome.code} {outcome.said}"
+            paths = self._kind.paths(folder)
+            vital = outcome.refused([*paths["data"], *paths["manifest"]]) or (fault.call, fault.where) == (
+                "fsync",
+                "folders",
+            )
+            assert outcome.code in ((6,) if vital else (0, 6)), f"{fault}: {outcome.code} {outcome.said} {vital}"
             assert outcome.synced_again() == []
         if outcome.code == 6:
             assert str(folder) in outcome.said

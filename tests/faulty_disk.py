@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -131,6 +132,20 @@ class Outcome:
     def struck(self) -> bool:
         """Whether the fault happened at all."""
         return self.code == -9 or "(INJECTED)" in self.calls
+
+    def refused(self, paths: Iterable[Path]) -> list[str]:
+        """Return the writes, syncs and renames of these files that were made to fail."""
+        names, begun, refused = set(map(str, paths)), dict[str, str](), []
+        for line in self.calls.splitlines():
+            thread, call = line.split(maxsplit=1)
+            if found := re.match(r'(?:write|fsync|fdatasync|rename)\((?:\d+<|")([^>"]*)', call):
+                begun[thread] = found[1]
+            if (
+                re.match(r"(?:<\.\.\. )?(?:write|fsync|fdatasync|rename)\b.*\(INJECTED\)$", call)
+                and begun[thread] in names
+            ):
+                refused.append(f"{begun[thread]}: {call}")
+        return refused
 
     def synced_again(self) -> list[str]:
         """Return the files that were synced once more after a sync of theirs had failed.

@@ -36,6 +36,12 @@ KILLS = [
     (ONE, Fault("rename", "kill", 1, "manifest")),
     (INCLUDE, Fault("openat", "kill", 3, "data")),
     (ONE, Fault("mkdir", "kill", 1, "folders")),
+    (ONE, Fault("ftruncate", "kill", 1, "lock")),
+    (INCLUDE, Fault("ftruncate", "kill", 3, "data")),
+    (GZIP, Fault("ftruncate", "kill", 1, "wal")),
+    (ONE, Fault("unlink", "kill", 5, "new ledger")),
+    (GZIP, Fault("unlink", "kill", 1, "manifest")),
+    (INCLUDE, Fault("unlink", "kill", 2, "wal")),
 ]
 
 
