@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.account import load_account
+from exporter.changes import Change
 from exporter.export import Options
 from exporter.library import export_users, stream_users
+from exporter.sweep import Sweep
 from tests.changing_account import Found, compare
 from tests.sandbox_process import SandboxProcess
 from tests.zexport_process import FAST, events, lines, role_files, start, zexport
@@ -161,4 +165,42 @@ def test_a_stop_during_the_sweep_is_gone_on_from(tmp_path: Path) -> None:
         assert process.returncode in (130, 0)  # 0: it had just ended
         assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
         assert compare(sandbox, lines(*role_files(tmp_path))) == Found([], [], 500)
+    assert zexport("verify", tmp_path).returncode == 0
+
+
+BY_SORT: tuple[str, ...] = ()
+BY_INCREMENT = ("--quirk", "no-sort", "--incremental-lag", "0", "--incremental-limit", "off")
+
+
+@pytest.mark.parametrize("flags", [BY_SORT, BY_INCREMENT], ids=["by sort", "by increment"])
+@pytest.mark.parametrize("after", [False, True], ids=["before it writes", "when it has written"])
+def test_killed_in_the_closing_sweep_the_next_run_sweeps_again_and_writes_nothing_twice(
+    flags: tuple[str, ...], after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, write = Sweep.__init__, Sweep._write
+
+    def without_lag(sweep: Sweep, *args: Any, **options: Any) -> None:
+        begin(sweep, *args, **options | {"lag": 0.0})
+
+    async def killed(sweep: Sweep, fresh: list[Change]) -> None:
+        if after:
+            await write(sweep, fresh)
+        if fresh:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(Sweep, "__init__", without_lag)
+    with SandboxProcess(*CHURN, *flags, *FAST) as sandbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sweep, "_write", killed)  # a fork of this process has it, too
+            with start("run", sandbox.url, "-o", tmp_path) as process:
+                process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        kept = {path: path.read_bytes() for path in tmp_path.glob("*.partial")}
+        done = zexport("run", sandbox.url, "-o", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert compare(sandbox, lines(*role_files(tmp_path))) == Found([], [], 500)
+    assert kept
+    assert all(path.with_suffix("").read_bytes().startswith(content) for path, content in kept.items())
+    written = lines(*role_files(tmp_path))
+    assert len(written) == len(set(written))
     assert zexport("verify", tmp_path).returncode == 0
