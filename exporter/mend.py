@@ -113,7 +113,7 @@ def _place(raw: bytes, name: str) -> tuple[int, int, int]:
 
 
 def _is_named_once(raw: bytes, name: str) -> bool:
-    """Tell whether a name is there once at most, in any spelling: of several members the last one counts."""
+    """Tell whether a name is there just once, in whatever spelling: of several members the last one counts."""
     return raw.count(b'"%b"' % name.encode()) == 1 and b"\\u00" not in raw
 
 
