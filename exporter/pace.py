@@ -6,7 +6,7 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
    grant a burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1
    would lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
-   is allowed, at the smallest limit any plan has.
+   is allowed, at the smallest limit any plan has; who waits by it then waits no longer.
 3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
    left over the rest of the window. What our share leaves over keeps our own noise from setting this off; a share that
    leaves less over than the noise goes on for as long as no more is short than that, since an even pace within the
@@ -18,7 +18,7 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
    the next one go first if there is one.
 6. How many requests are in flight is bounded too (`window`): a server that slows or fails gets fewer at once.
 
-Permits are given one at a time, so a change of rate or a hold takes effect with the next permit.
+Permits are given one at a time, so another change of rate or a hold takes effect with the next permit.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Pace:
         self._limiter = AsyncLimiter(1)
         self._warm = False  # another run has sent requests a moment ago
         self._ends = float("-inf")  # when the server's minute is over, by its own words
+        self._waits = anyio.CancelScope()  # of whoever waits for the next permit
         self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
 
     def resume(self, limit: int | None, held: float) -> None:
@@ -188,13 +189,17 @@ class Pace:
             await self._due()
 
     async def _due(self) -> None:
-        if self._paced != self._rate:
-            self._paced = self._rate
-            size = 1 + LATENESS * self._rate / MINUTE
-            self._limiter = AsyncLimiter(size, size * MINUTE / self._rate)
-            # The new bucket starts full: else each change of rate and each hold would give permits away.
-            await self._limiter.acquire(size if self._sent or self._warm else size - 1)
-        await self._limiter.acquire()
+        due = False
+        while not due:
+            if self._paced != self._rate:
+                self._paced = self._rate
+                size = 1 + LATENESS * self._rate / MINUTE
+                self._limiter = AsyncLimiter(size, size * MINUTE / self._rate)
+                # The new bucket starts full: else each change of rate and each hold would give permits away.
+                await self._limiter.acquire(size if self._sent or self._warm else size - 1)
+            with anyio.CancelScope() as self._waits:
+                await self._limiter.acquire()
+                due = True
 
     def learn(self, permit: Permit, quota: Quota, *, failed: bool = False) -> None:
         """Take in what a response said of the budget; an empty quota if there was no response.
@@ -202,11 +207,14 @@ class Pace:
         :param failed: whether the server or the way to it failed; a 429 is no failure, it is the limit.
         """
         self._adjust(permit, failed=failed)
+        known = self._limit is not None
         if quota.limit:
             self._limit = quota.limit
         if self._limit is None:
             return
         self._rate = self._given or self._limit * self._share
+        if not known:  # the slow start is over for whoever waits by its rate, too
+            self._waits.cancel()
         if quota.remaining is None or quota.reset is None:
             return
         window = self._window_left(quota.reset)

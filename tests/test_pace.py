@@ -262,6 +262,19 @@ def test_a_requester_that_gives_up_waiting_stops_nobody_else() -> None:
     assert run(main()) == pytest.approx([0.5, 1.5, 2.5], abs=0.01)
 
 
+@pytest.mark.parametrize(("rate", "times"), [(None, [0.1 + each / 38 for each in (1, 2, 3)]), (60.0, [1, 2, 3])])
+def test_who_waits_by_the_slow_start_goes_on_once_the_limit_is_known(rate: float | None, times: list[float]) -> None:
+    async def main() -> list[float]:
+        pace = Pace(rate, clock=now)
+        first = await pace.permit()
+        waiting = asyncio.create_task(permits(pace, 3))
+        await asyncio.sleep(0.1)
+        pace.learn(first, Quota(2400, 2399, 60))
+        return await waiting
+
+    assert run(main()) == pytest.approx(times, abs=0.001)
+
+
 def test_a_rate_that_is_given_is_not_touched_by_share_and_limit() -> None:
     assert run(begun(41, 300, lambda _: Quota(700, 700, 60)))[-1] == pytest.approx(8, abs=0.01)
 
