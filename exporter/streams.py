@@ -33,8 +33,8 @@ from exporter import cursor
 from exporter.model import Page, Position, Role
 from exporter.ranges import Batch, Split, Walk, accept, check_ascending
 
-MIN_PAGES = 3.0
-"""Pages that must be left of a range to cut it: one is under way already, and a cut costs half a page."""
+MIN_PAGES = 2.0
+"""Pages that must be left of a range to cut it: one is under way already, and the other would have to wait for it."""
 NEAR_PAGES = 5
 """Pages for which a range is taken to go on as on its last page: runs of neighbours are longer than a page or two."""
 END = 2**63 - 1

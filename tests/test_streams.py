@@ -121,8 +121,8 @@ def test_where_an_aim_is_under_way_a_range_counts_as_cut() -> None:
     assert max(widths) < 2.5 * min(widths)
 
 
-@pytest.mark.parametrize(("pages", "cut"), [(2.9, False), (3.1, True)])
-def test_what_has_under_three_pages_left_is_not_cut(pages: float, cut: bool) -> None:
+@pytest.mark.parametrize(("pages", "cut"), [(1.9, False), (2.1, True)])
+def test_what_has_under_two_pages_left_is_not_cut(pages: float, cut: bool) -> None:
     last = 9_900
     there = stream(
         walked(1, range(0, 10_000, 100), until=last + int(pages * 10_000)), walked(2, range(10**6, 10**6 + 99))
