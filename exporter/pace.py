@@ -103,7 +103,7 @@ class Pace:
         self._limiter = AsyncLimiter(1)
         self._warm = False  # another run has sent requests a moment ago
         self._ends = float("-inf")  # when the server's minute is over, by its own words
-        self._waits = anyio.CancelScope()  # of whoever waits for the next permit
+        self._waits: anyio.CancelScope | None = None  # of whoever waits for the next permit
         self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
 
     def resume(self, limit: int | None, held: float) -> None:
@@ -213,7 +213,7 @@ class Pace:
         if self._limit is None:
             return
         self._rate = self._given or self._limit * self._share
-        if not known:  # the slow start is over for whoever waits by its rate, too
+        if not known and self._waits is not None:  # the slow start is over for whoever waits by its rate, too
             self._waits.cancel()
         if quota.remaining is None or quota.reset is None:
             return
