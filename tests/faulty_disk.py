@@ -91,7 +91,7 @@ class Kind:
 
 
 INCLUDE = Kind("include", "out", ("--include", "organizations,groups"))
-GZIP = Kind("gzip", "out.ndjson.gz", ("--ranges", "off"), rate=5000)
+GZIP = Kind("gzip", "out.ndjson.gz", ("--ranges", "off"), rate=2000)
 """Slow enough to write several frames, and not one at the end."""
 ONE = Kind("one", "out.ndjson", ("--ranges", "off", "--no-sweep"))
 KINDS = (INCLUDE, GZIP, ONE)

@@ -38,7 +38,7 @@ def bench() -> Iterator[Bench]:
 
 FAULTS = [
     (INCLUDE, Fault("write", "once", 4, "data")),
-    (GZIP, Fault("write", "from", 3, "data")),
+    (GZIP, Fault("write", "from", 2, "data")),
     (ONE, Fault("write", "once", 1, "manifest")),
     (ONE, Fault("pwrite64", "once", 31, "wal")),
     (GZIP, Fault("pwrite64", "from", 60, "wal")),
