@@ -15,7 +15,7 @@ Theory of operation.
    brings begins with the very user written last. In another order the last user tells nothing, he may have another
    place by now: everybody is looked up among the ids in the output, in this run and in those after it. What is under
    way to the output can't be looked up in it: so all of that is waited for first. The same look helps where a page was
-   written in part, and the user written last is not on it any more.
+   written in part, and the user written last is no longer where he was.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ PAUSE = 0.05
 """Seconds until the next look for a place to cut, where there was none: two permits at the largest limit."""
 MISSES = 5
 """Landings that may fail in a row: then the server does not take made cursors, and no more are tried."""
-
 
 LOST = "when it went on, the one sent last was no longer where he had been, and others can't be told apart"
 

@@ -7,7 +7,6 @@ ever added to it.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from exporter.digest import Digest
 from exporter.disk import open_file, sync_folder, translated
 from exporter.distinct import Ids
 from exporter.errors import IncompleteError, OutputError, UsageError
-from exporter.sinks.reading import id_of, open_plain, read_back
+from exporter.sinks.reading import DAMAGE, id_of, open_plain, read_back
 
 
 class _File(msgspec.Struct):
@@ -48,8 +47,7 @@ def read(path: Path) -> dict[str, Any]:
     :raises IncompleteError: if there is none, or it can't be read.
     """
     try:
-        with open_file(path) as file:
-            manifest: dict[str, Any] = orjson.loads(file.readall())
+        manifest: dict[str, Any] = _load(path)
         msgspec.convert(manifest, _Manifest)
     except FileNotFoundError as exc:
         raise IncompleteError(
@@ -83,10 +81,14 @@ def write(path: Path, manifest: dict[str, Any]) -> None:
 def is_ours(path: Path) -> bool:
     """Tell whether a file is a manifest that zexport wrote."""
     try:
-        with open_file(path) as file:
-            return "zexport" in orjson.loads(file.readall())
+        return "zexport" in _load(path)
     except (OSError, ValueError, TypeError):
         return False
+
+
+def _load(path: Path) -> Any:
+    with open_file(path) as file:
+        return orjson.loads(file.readall())
 
 
 def describe_file(
@@ -163,7 +165,7 @@ def _verify_file(path: Path, entry: dict[str, Any], ids: Ids, found: Verified) -
     try:
         facts = describe_file(path) or {}
         facts["records"] = _read_lines(path, ids if entry["kind"] == "users" else None)
-    except (OutputError, OSError, EOFError, zlib.error, msgspec.DecodeError, RecursionError) as exc:
+    except (OutputError, OSError, *DAMAGE) as exc:
         found.problems.append(f"{entry['path']}: {exc}")
         return
     found.bytes += facts["bytes"]

@@ -113,8 +113,11 @@ def _place(raw: bytes, name: str) -> tuple[int, int, int]:
 
 
 def _is_named_once(raw: bytes, name: str) -> bool:
-    """Tell whether a name is there just once, in whatever spelling: of several members the last one counts."""
-    return raw.count(b'"%b"' % name.encode()) == 1 and b"\\u00" not in raw
+    """Tell whether a name is there just once, in whatever spelling: of several members the last one counts.
+
+    Names are lower-case letters. Other escapes are in many a user: Rails writes & as one.
+    """
+    return raw.count(b'"%b"' % name.encode()) == 1 and b"\\u006" not in raw and b"\\u007" not in raw
 
 
 def _is_object(raw: bytes) -> bool:

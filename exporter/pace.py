@@ -189,8 +189,7 @@ class Pace:
             await self._due()
 
     async def _due(self) -> None:
-        due = False
-        while not due:
+        while True:
             if self._paced != self._rate:
                 self._paced = self._rate
                 size = 1 + LATENESS * self._rate / MINUTE
@@ -198,8 +197,7 @@ class Pace:
                 # The new bucket starts full: else each change of rate and each hold would give permits away.
                 await self._limiter.acquire(size if self._sent or self._warm else size - 1)
             with anyio.CancelScope() as self._waits:
-                await self._limiter.acquire()
-                due = True
+                return await self._limiter.acquire()
 
     def learn(self, permit: Permit, quota: Quota, *, failed: bool = False) -> None:
         """Take in what a response said of the budget; an empty quota if there was no response.

@@ -93,10 +93,8 @@ class Campaign:
         else:
             # What SQLite does for its own comfort may fail unnoticed; what the output rests on may not.
             paths = self._kind.paths(folder)
-            vital = outcome.refused([*paths["data"], *paths["manifest"]]) or (fault.call, fault.where) == (
-                "fsync",
-                "folders",
-            )
+            folders = (fault.call, fault.where) == ("fsync", "folders")
+            vital = folders or outcome.refused([*paths["data"], *paths["manifest"]])
             assert outcome.code in ((6,) if vital else (0, 6)), f"{fault}: {outcome.code} {outcome.said} {vital}"
             assert outcome.synced_again() == []
         if outcome.code == 6:

@@ -138,12 +138,11 @@ class Outcome:
         names, begun, refused = set(map(str, paths)), dict[str, str](), []
         for line in self.calls.splitlines():
             thread, call = line.split(maxsplit=1)
-            if found := re.match(r'(?:write|fsync|fdatasync|rename)\((?:\d+<|")([^>"]*)', call):
+            if not re.match(r"(?:<\.\.\. )?(?:write|fsync|fdatasync|rename)\b", call):
+                continue
+            if found := re.match(r'\w+\((?:\d+<|")([^>"]*)', call):
                 begun[thread] = found[1]
-            if (
-                re.match(r"(?:<\.\.\. )?(?:write|fsync|fdatasync|rename)\b.*\(INJECTED\)$", call)
-                and begun[thread] in names
-            ):
+            if call.endswith("(INJECTED)") and begun[thread] in names:
                 refused.append(f"{begun[thread]}: {call}")
         return refused
 

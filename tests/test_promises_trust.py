@@ -156,6 +156,16 @@ def test_verify_names_every_kind_of_damage(damage: object, words: str, tmp_path:
     assert words in done.stderr
 
 
+def test_a_sideloaded_record_that_is_no_text_any_more_is_a_difference_and_no_bug(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path, "--include", "organizations").returncode == 0
+    path = tmp_path / "organizations.ndjson"
+    path.write_bytes(path.read_bytes().replace(b'"name"', b'"n\xffme"', 1))
+    done = zexport("verify", tmp_path)
+    assert done.returncode == 3
+    assert "organizations.ndjson: 'utf-8' codec can't decode" in done.stderr
+
+
 def test_verify_of_an_unfinished_export_says_so(tmp_path: Path) -> None:
     with SandboxProcess("--users", "300", *FAST) as sandbox:
         zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "100")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from exporter.destination import parse_destination
 from exporter.errors import OutputError
+from exporter.model import Query, Role
+from exporter.sinks.files import FileSink
 from exporter.sinks.reading import lines_of
 
 LINES = [b'{"id":%d,"role":"agent"}\n' % each for each in range(1, 2001)]
@@ -59,6 +62,23 @@ def test_what_can_not_be_read_is_an_error_that_names_the_file(name: str, damage:
         path.unlink()
     with pytest.raises(OutputError, match=path.name):
         ids_of(path, len(content))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("rest", [b"garbage}", b'"role":"\xff"}'], ids=["no JSON", "no text"])
+async def test_a_line_that_is_damaged_behind_its_id_is_an_error_that_names_the_file(
+    rest: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.ndjson.partial"
+    path.write_bytes(b'{"id":5,%b\n' % rest)
+    sink = FileSink(parse_destination(str(tmp_path / "out.ndjson")), Query(roles=(Role.AGENT,)))
+    sink.open({"out.ndjson": path.stat().st_size})
+    try:
+        assert await sink.written([6]) == {}
+        with pytest.raises(OutputError, match=path.name):
+            await sink.written([5])
+    finally:
+        sink.close()
 
 
 @pytest.mark.parametrize("name", PACKED)

@@ -29,7 +29,7 @@ from exporter.seen import Seen
 from exporter.sinks import Sideloads
 from exporter.sinks.compress import FRAME_SIZE, compressor
 from exporter.sinks.plan import plan_frame, plan_lines
-from exporter.sinks.reading import lines_of
+from exporter.sinks.reading import lines_of, read_back
 
 PARTIAL = ".partial"
 READ_BACK = 32 << 20
@@ -239,9 +239,11 @@ class FileSink:
     def _written_lines(self, ids: set[int], sizes: dict[str, int], stopped: Event) -> dict[int, list[Written]]:
         found: dict[int, list[Written]] = {}
         for name in dict.fromkeys(map(self.file_of, self._roles)):
-            for user_id, line in lines_of(self._paths[name], sizes[name], stopped.is_set):
-                if user_id in ids:
-                    found.setdefault(user_id, []).append(Written.read(name, line))
+            path = self._paths[name]
+            with read_back(path):
+                for user_id, line in lines_of(path, sizes[name], stopped.is_set):
+                    if user_id in ids:
+                        found.setdefault(user_id, []).append(Written.read(name, line))
         return found
 
     async def seen(self, role: Role) -> Seen | None:

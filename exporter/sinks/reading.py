@@ -19,6 +19,8 @@ from exporter.errors import OutputError, UsageError
 _CHUNK = 1 << 20
 _PIECE = 1 << 16
 """Bytes of zstd unpacked at a time: what they hold is in memory at once."""
+DAMAGE = (EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a damaged file brings, beside an OSError."""
 _ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
 
 
@@ -58,7 +60,7 @@ def read_back(path: Path) -> Iterator[None]:
     try:
         with translated(path):
             yield
-    except (EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except DAMAGE as exc:
         raise OutputError(f"{path} can't be read back ({exc})") from exc
 
 
