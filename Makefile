@@ -23,9 +23,10 @@ test: $(STAMP)  ## the whole suite
 soak: $(STAMP)  ## the long campaigns: kills, disks, power losses, by the hundred
 	$(BIN)/python -m pytest -m soak -n 2
 
-lint: $(STAMP)  ## style and types
+lint: $(STAMP)  ## style, rooms and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 bench: $(STAMP)  ## measure what an export costs, and how much of the rate limit it uses, in eight minutes

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exporter.account import Account, ApiToken, OAuthToken, Secret, load_account
     from exporter.destination import Compression
-    from exporter.engine import Limits
+    from exporter.engine import Limits, Options
     from exporter.errors import (
         AuthError,
         ClosedPipeError,
@@ -52,22 +52,20 @@ if TYPE_CHECKING:
         Split,
         Started,
     )
-    from exporter.export import Options
     from exporter.library import export_users, stream_users
-    from exporter.manifest import Verified, verify
     from exporter.model import Item, Pagination, Query, Role, Sideload
+    from exporter.proof import Verified, verify
     from exporter.version import VERSION as __version__  # noqa: N811
 
 _HOMES = {
     "account": "Account ApiToken OAuthToken Secret load_account",
     "destination": "Compression",
-    "engine": "Limits",
+    "engine": "Limits Options",
     "errors": "AuthError ClosedPipeError ContractError ExportError IncompleteError LedgerError LockedError "
     "NetworkError OutputError UsageError",
     "events": "Event Failed Finished Held Observer Progress Retrying RoleProgress Split Started",
-    "export": "Options",
     "library": "export_users stream_users",
-    "manifest": "Verified verify",
+    "proof": "Verified verify",
     "model": "Item Pagination Query Role Sideload",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()} | {"__version__": "version"}

@@ -11,11 +11,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from exporter.account import Account, load_account
 from exporter.destination import STDOUT, Compression, parse_destination
+from exporter.engine import Export, Options
 from exporter.errors import ClosedPipeError, ExportError
 from exporter.events import Finished, Observer, ignore
-from exporter.export import Export, Options
 from exporter.model import Item, Query
-from exporter.sinks.channel import ChannelSink
+from exporter.output import ChannelSink
 
 _QUERY, _OPTIONS = Query(), Options()
 

@@ -10,9 +10,9 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 import exporter.library  # noqa: F401 (imported before there is a loop to block)
-from exporter.database import Database
-from exporter.ledger import Ledger
-from tests.sandbox_farm import SandboxFarm
+from exporter.ledger.database import Database
+from exporter.ledger.ledger import Ledger
+from tests.support.sandbox_farm import SandboxFarm
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +43,15 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     with blockbuster_ctx("exporter") as blockbuster:
         for module, functions in {
             "destination.py": {"parse_destination"},
-            "store.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove"},
+            "opening.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove_ledger"},
             "export.py": {"_prepare", "_check_memory"},
             "ledger.py": set(vars(Ledger)),
-            "changes.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
-            "seen.py": {"among", "close"},  # a page at a time
+            "candidates.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
+            "ids.py": {"among", "close"},  # a page at a time
             "database.py": set(vars(Database)),
             "sandbox_process.py": {"__init__", "stats", "close"},
-            "files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close"},
-            "disk.py": {"sync_folder", "make_folder", "free_space"},
+            "output/files.py": {"existing", "remove", "open", "write", "publish", "whole_units", "close"},
+            "disk/files.py": {"sync_folder", "make_folder", "free_space"},
         }.items():
             for function in blockbuster.functions.values():
                 function.can_block_in(module, functions)

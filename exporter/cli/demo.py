@@ -16,7 +16,7 @@ import orjson
 
 from exporter.cli.clean import clean
 from exporter.errors import ExportError
-from exporter.manifest import first_user
+from exporter.proof import first_user
 
 USERS = 25_000
 KILL_AT = 0.4

@@ -6,13 +6,12 @@ import argparse
 from math import ceil
 
 from exporter.account import Account
+from exporter.api import SLOW_START, Client, Pace, open_client
 from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.loop import run_loop
-from exporter.client import Client, open_client
 from exporter.errors import ContractError, IncompleteError, UsageError
 from exporter.model import MAX_PAGE_SIZE, Query, Role
-from exporter.pace import SLOW_START, Pace
 
 
 def main(args: argparse.Namespace) -> int:

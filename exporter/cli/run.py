@@ -11,19 +11,19 @@ import sys
 import anyio
 from anyio.abc import TaskStatus
 
+from exporter.api import PATIENCE
 from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
 from exporter.cli.say import say
 from exporter.cli.summary import error_text, exit_code, flatten, summary, traceback_text
-from exporter.cli.terminal import View, make_view
-from exporter.client import PATIENCE
+from exporter.cli.terminal import View
+from exporter.cli.view import make_view
 from exporter.destination import Compression, parse_destination
-from exporter.engine import Limits
+from exporter.engine import Export, Limits, Options
 from exporter.errors import UsageError
 from exporter.events import Event, Failed, Finished, Progress, Started
-from exporter.export import Export, Options
 from exporter.model import Pagination, Query
 
 ECHO = 0.25

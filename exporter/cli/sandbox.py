@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
-from exporter.sandbox.faults import KINDS, parse, usage
+from exporter.sandbox.faults.script import KINDS, parse, usage
 from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from exporter import store
 from exporter.cli.clean import ERROR_LIMIT, clean
 from exporter.cli.figures import duration, effort
 from exporter.destination import find_destination
+from exporter.engine import users_of
 from exporter.errors import IncompleteError, UsageError
-from exporter.ledger import Ledger, Run
+from exporter.ledger import Ledger, Run, holder, read_ledger
 from exporter.model import Role
-from exporter.outcome import users_of
 
 WARNINGS_SHOWN = 20
 """Warnings shown: more say no more."""
@@ -25,9 +24,9 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("stdout has no state to show: name the file that --ledger named")
     if not path.exists():
         raise IncompleteError(f"{path} is not there: nothing was exported to {args.destination}", hint="")
-    with store.read_ledger(path) as ledger:
+    with read_ledger(path) as ledger:
         # Every line: a ledger or a lock that somebody else has made can hold anything.
-        print("\n".join(clean(line, ERROR_LIMIT) for line in _describe(ledger, store.holder(destination))))
+        print("\n".join(clean(line, ERROR_LIMIT) for line in _describe(ledger, holder(destination))))
     return 0
 
 

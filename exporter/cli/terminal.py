@@ -7,14 +7,11 @@ ends what is shown, never the export.
 from __future__ import annotations
 
 import json
-import os
-from typing import Literal, Self, TextIO
+from typing import Self, TextIO
 
 from exporter.cli.clean import clean
 from exporter.cli.figures import counted, duration, fraction, percent
 from exporter.events import Event, Held, Progress, Retrying, Started, describe
-
-Mode = Literal["auto", "bar", "json", "off"]
 
 LINE_EVERY = 5.0
 """Seconds between two lines of progress off a terminal, and between two that tell of trouble."""
@@ -118,22 +115,6 @@ class JsonView(_LineView):
             self._due, self._closing = event.seconds + 1.0, bool(event.closing)
         # The stdlib's ASCII form: lossless for a path of any bytes, which orjson refuses, and harmless on a terminal.
         self._write(json.dumps(describe(event), separators=(",", ":")).replace("\x7f", "\\u007f"))
-
-
-def make_view(mode: Mode, quiet: bool, stream: TextIO | None) -> View:
-    """Choose the view: live at a terminal, plain lines elsewhere, or what `mode` says.
-
-    :param stream: stderr; None, as Python has it for a closed one, shows nothing.
-    """
-    if quiet or mode == "off" or stream is None:
-        return QuietView()
-    if mode == "json":
-        return JsonView(stream)
-    if mode == "bar" or (stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")):
-        from exporter.cli.live import LiveView  # rich takes its time to import
-
-        return LiveView(stream)
-    return PlainView(stream)
 
 
 def headline(started: Started) -> str:

@@ -9,7 +9,7 @@ from exporter.cli.figures import counted
 from exporter.cli.say import say
 from exporter.destination import find_destination
 from exporter.errors import IncompleteError
-from exporter.manifest import verify
+from exporter.proof import verify
 
 SHOWN = 20
 """Differences shown: more say no more."""

@@ -29,7 +29,7 @@ from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, R
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.sandbox.population import Population
+    from exporter.sandbox.people.population import Population
 
 __all__ = ["ChurnRate", "IdLayout", "ItemCursors", "Population", "Quirk", "RoleShares", "Settings", "serve"]
 
@@ -41,7 +41,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     :param announce: called with the URL, once it can be asked.
     :raises OSError: if the port is taken.
     """
-    from exporter.sandbox.server import serve  # aiohttp takes a third of a second: only who serves pays for it
+    from exporter.sandbox.server.app import serve  # aiohttp takes a third of a second: only who serves pays for it
 
     serve(settings, announce)
 
@@ -49,7 +49,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
 def __getattr__(name: str) -> object:
     """Import the population when it is asked for: the command line needs the settings alone, and has to be quick."""
     if name == "Population":
-        from exporter.sandbox.population import Population
+        from exporter.sandbox.people.population import Population
 
         return Population
     raise AttributeError(name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from exporter.sandbox.faults import Rule
+from typing import NamedTuple
 
 MAX_USERS = 100_000_000
 """Users of an account, at most: beyond it, times of creation (one second apart) would no longer fit ten years."""
@@ -55,6 +53,19 @@ class ItemCursors(StrEnum):
     """`meta.item_cursors` again, but an object from id to cursor."""
     NONE = "none"
     """The parameter is accepted and has no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line of the script of faults: the kind, its argument, and the requests it strikes, by seed and number.
+
+    :param lasts: it goes on for ever once it has begun.
+    """
+
+    kind: str
+    argument: str
+    strikes: Callable[[int, int], bool]
+    lasts: bool = False
 
 
 class Quirk(StrEnum):

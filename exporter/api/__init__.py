@@ -1,0 +1,23 @@
+"""The only room that speaks HTTP: requests under one pace, verdicts on responses, retries.
+
+May touch: the network, the account's own host alone (P9). Promises: what comes out is a page or an error that will not
+pass by itself; no 429 of our own making (P5); every wait has an end (P8).
+"""
+
+from __future__ import annotations
+
+from exporter.api.client import PATIENCE, Client, open_client
+from exporter.api.pace import SLOW_START, Pace, PaceStatistics, Permit
+from exporter.api.verdict import MAX_HOLD, CursorRefused
+
+__all__ = [
+    "MAX_HOLD",
+    "PATIENCE",
+    "SLOW_START",
+    "Client",
+    "CursorRefused",
+    "Pace",
+    "PaceStatistics",
+    "Permit",
+    "open_client",
+]

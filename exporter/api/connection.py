@@ -1,0 +1,138 @@
+"""The only module that speaks HTTP: one request, one response, both within bounds.
+
+Every address is built from the account's own origin; no link and no redirect that a server supplies is ever followed.
+No proxy of the environment's is used, no cookie kept, no request sent again behind the pace's back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from exporter.account import Account
+from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
+from exporter.api.verdict import Again, Final, NoPage
+from exporter.errors import ContractError, NetworkError
+from exporter.version import VERSION
+
+CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
+"""Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
+
+ENOUGH = 1 << 16
+"""Bytes of a failed response that are looked at: its words are in the first few kB, whatever follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back, as far as it came.
+
+    :param status: 0 if there was no response.
+    :param failure: why there is no body, None if there is one.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    failure: Again | NoPage | Final | None = None
+
+
+class Connection:
+    """Connections to one account. Made by `open_connection`."""
+
+    def __init__(self, session: aiohttp.ClientSession, origin: str, hide: Callable[[bytes], bytes] = bytes) -> None:
+        self._session = session
+        self.origin = origin
+        self._url = URL(origin)
+        self._hide = hide
+
+    async def get(self, path: str, params: Sequence[tuple[str, str]]) -> Response:
+        """Send one request; what goes wrong is in the response."""
+        status = 0
+        headers: Mapping[str, str] = {}
+        try:
+            url = self._url.with_path(path).with_query(params)
+            async with self._session.get(url, allow_redirects=False) as response:
+                status, headers = response.status, response.headers  # which know no upper or lower case
+                raw = await read_body(response.content)
+                body = decoded(raw, headers.get("Content-Encoding", ""))
+                # Words of a failure are shown to people and kept in the manifest; users go through as they are.
+                return Response(status, headers, body) if status == 200 else self._hidden(status, headers, body)
+        except TooLarge:
+            failure: Again | NoPage | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
+        except BrokenBody:
+            failure = NoPage("the body does not decompress")
+        except (CutBody, aiohttp.ClientPayloadError):
+            failure = Again("the body is cut short", cut=True)
+        except TimeoutError:
+            failure = Again("no answer in time")
+        except aiohttp.ClientConnectorCertificateError as exc:
+            failure = Final(_distrusted(exc))
+        except (aiohttp.ClientError, OSError) as exc:
+            failure = Again(_what_failed(exc))
+        if status not in (0, 200):  # that it failed is what counts, and what its header says of that
+            return self._hidden(status, headers, b"")
+        return Response(status, headers, b"", failure)
+
+    def _hidden(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
+        """Return a failed response without our own credentials in its words: those of its body, and where it leads."""
+        words = CIMultiDict(headers)
+        if "Location" in words:
+            words["Location"] = self._hide(words["Location"].encode(errors="replace")).decode()
+        return Response(status, words, self._hide(body[:ENOUGH]))
+
+
+def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> NetworkError:
+    """No try changes a certificate, and nothing is sent to whoever can't show a good one."""
+    error = exc.certificate_error
+    why = getattr(error, "verify_message", "") or str(error)
+    return NetworkError(
+        f"the certificate of {exc.host}:{exc.port} is not to be trusted: {why.rstrip('.')}",
+        hint="Nothing was sent there. Behind a proxy that looks into TLS, name its authority with --ca-file.",
+    )
+
+
+def _what_failed(exc: Exception) -> str:
+    match exc:
+        case aiohttp.ClientConnectorDNSError():
+            return f"{exc.host} is not to be found (DNS)"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+            return "the connection was lost"
+    return type(exc).__name__
+
+
+def timeouts(patience: float) -> aiohttp.ClientTimeout:
+    """Bound one request, so that one which hangs leaves patience for another try."""
+    return aiohttp.ClientTimeout(
+        total=min(WHOLE, patience / 2),
+        sock_connect=min(CONNECT, patience / 3),
+        sock_read=min(SILENCE, patience / 3),
+    )
+
+
+@asynccontextmanager
+async def open_connection(account: Account, *, patience: float) -> AsyncIterator[Connection]:
+    """Be ready to connect to the account, and close what is open in the end.
+
+    :param patience: seconds without success after which a run gives up; no request hangs for longer than half of it.
+    """
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"zexport/{VERSION}"}
+    if account.credentials is not None:
+        headers["Authorization"] = account.credentials.header()
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=account.tls or True),  # the pace bounds what is in flight
+        timeout=timeouts(patience),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),  # the edge's cookies are no business of ours
+        auto_decompress=False,
+        trust_env=False,
+    ) as session:
+        # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
+        session._retry_connection = False
+        yield Connection(session, account.origin, account.hider())
