@@ -11,7 +11,7 @@ help:  ## show this
 $(STAMP): pyproject.toml constraints.txt exporter/version.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --upgrade pip setuptools
-	$(BIN)/pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[fast,zstd]' --group test --group lint
+	$(BIN)/pip install -qq --constraint constraints.txt --no-build-isolation --editable . --group test --group lint
 	@touch $@
 
 demo: $(STAMP)  ## see it work: sandbox, export, kill, resume, verify, in 20 seconds

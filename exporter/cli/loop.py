@@ -19,7 +19,7 @@ def run_loop(function: Callable[..., Awaitable[T]], *args: object) -> T:
     options: dict[str, Any] = {}
     try:
         import uvloop
-    except ImportError:  # the extra `fast`
+    except ImportError:  # there is no wheel for every machine
         pass
     else:
         options["loop_factory"] = uvloop.new_event_loop

@@ -31,7 +31,7 @@ def compressor(compression: Compression) -> Compressor | None:
     try:
         import zstandard
     except ImportError as exc:
-        raise UsageError("zstd output needs one more package", hint="pip install 'zexport[zstd]'") from exc
+        raise UsageError("zstd output needs one more package", hint="pip install zstandard") from exc
     compress: Compressor = zstandard.ZstdCompressor().compress
     return compress
 

@@ -79,7 +79,7 @@ def open_plain(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
             try:
                 import zstandard
             except ImportError as exc:
-                raise UsageError("to read zstd needs one more package", hint="pip install 'zexport[zstd]'") from exc
+                raise UsageError("to read zstd needs one more package", hint="pip install zstandard") from exc
             yield io.BufferedReader(_ZstdReader(file, zstandard), _CHUNK)
         else:
             yield file

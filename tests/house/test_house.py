@@ -22,7 +22,8 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
 SOURCES = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 TEXTS = [*SOURCES, *ROOT.glob("*.md"), *ROOT.glob("*.txt"), *ROOT.glob("benchmarks/*.md"), ROOT / "Makefile"]
-TEXTS += [ROOT / "pyproject.toml", ROOT / ".ci" / "run"]
+TEXTS += [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "Dockerfile", ROOT / ".ci" / "run"]
+TEXTS += [path for path in (ROOT / ".github").rglob("*") if path.is_file()]
 
 
 def _imports(path: Path) -> set[str]:

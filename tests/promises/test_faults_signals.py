@@ -171,7 +171,7 @@ def test_a_clock_that_jumped_between_two_runs_makes_no_hold_longer_than_any_can_
 WALL_CLOCK = {
     "client.py": "how far our clock is off the server's, once; and a Retry-After that is a date, capped",
     "export.py": "a hold that outlives the process, capped by the longest there can be",
-    "outcome.py": "when a run began and ended, for people",
+    "finishing.py": "when a run began and ended, for people",
 }
 """Who may ask what time it is, and what for: all waits, bounds and figures are by the monotonic clock."""
 

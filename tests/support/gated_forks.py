@@ -27,10 +27,11 @@ _PARENT = """
 import json, os, sys
 try:
     import uvloop
-except ImportError:  # the extra `fast`
+except ImportError:  # there is no wheel for every machine
     pass
-import aiohttp, exporter.cli.run, exporter.export, exporter.library, exporter.cli.summary, exporter.cli.terminal
-from exporter import cli, engine
+import aiohttp, exporter.cli.run, exporter.library, exporter.cli.summary, exporter.cli.terminal
+from exporter import cli
+from exporter.engine import engine
 
 def child(gate, stdout, stderr, args):
     os.read(gate, 1)

@@ -25,7 +25,7 @@ class Sandbox:
         self._farm, self.url = farm, url
 
     def stats(self) -> dict[str, Any]:
-        """Return what it has been asked and has answered, see `exporter.sandbox.statistics`."""
+        """Return what it has been asked and has answered, see `exporter.sandbox.server.statistics`."""
         with urllib.request.urlopen(f"{self.url}/_sandbox/stats", timeout=TIMEOUT) as response:
             report: dict[str, Any] = json.load(response)
             return report
