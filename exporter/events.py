@@ -50,6 +50,7 @@ class Progress:
     :param users: users written, by all runs; `written` those by this one.
     :param rate: users a second over the last few seconds.
     :param requests_per_minute: requests sent lately, as a rate a minute, of `allowed_per_minute` that the pace allows.
+    :param limit_felt: the account tells no limit: what it allows is felt for.
     :param in_flight: requests that are under way.
     :param closing: what the closing sweep is doing; empty before it.
     :param waiting: seconds a hold still lasts, `why` says what for.
@@ -66,6 +67,7 @@ class Progress:
     retries: int
     requests_per_minute: float
     allowed_per_minute: float
+    limit_felt: bool
     in_flight: int
     closing: str
     waiting: float

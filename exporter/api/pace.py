@@ -6,7 +6,8 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
    grant a burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1
    would lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
-   is allowed, at the smallest limit any plan has; who waits by it then waits no longer.
+   is allowed, at the smallest limit any plan has; who waits by it then waits no longer. Where responses tell no limit,
+   it is felt for (`untold`).
 3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
    left over the rest of the window. What our share leaves over keeps our own noise from setting this off; a share that
    leaves less over than the noise goes on for as long as no more is short than that, since an even pace within the
@@ -32,6 +33,7 @@ import anyio
 import anyio.lowlevel
 from aiolimiter import AsyncLimiter
 
+from exporter.api.untold import Untold
 from exporter.api.verdict import Quota
 from exporter.api.window import Window
 
@@ -53,6 +55,7 @@ class PaceStatistics:
 
     :param rate: requests a minute that we allow ourselves now.
     :param limit: the account's own limit a minute, None until it is known.
+    :param felt: where answers tell no limit, the one that the account seems to have; else None.
     :param recent: requests sent within the last `RECENT` seconds, as a rate a minute.
     :param in_flight: requests that are under way, of `window` that may be.
     :param waiting: seconds that a hold still lasts, 0 if there is none.
@@ -61,6 +64,7 @@ class PaceStatistics:
 
     rate: float
     limit: int | None
+    felt: float | None
     recent: float
     in_flight: int
     window: int
@@ -91,6 +95,8 @@ class Pace:
         self._share = share
         self._clock = clock
         self._limit: int | None = None
+        self._untold = Untold(SLOW_START)
+        self._felt = False  # answers came, and none of them told a limit
         self._window = Window()
         self._slots = anyio.CapacityLimiter(self._window.size)
         self._stopped = 0  # requests that wait for another to be answered
@@ -106,17 +112,18 @@ class Pace:
         self._waits: anyio.CancelScope | None = None  # of whoever waits for the next permit
         self._paced: float | None = None  # the rate the limiter was made for; None: it is to be made anew
 
-    def resume(self, limit: int | None, held: float) -> None:
+    def resume(self, limit: int | None, felt: float | None, held: float) -> None:
         """Go on where another run left off a moment ago: no permit is ready, and its hold lasts.
 
         :param limit: the account's limit, as far as that run knew it.
+        :param felt: the limit it felt, where the account told none.
         :param held: seconds that its hold still lasts.
         """
         self._warm = True
-        if limit is not None:
-            self._limit = limit
-            self._rate = self._given or limit * self._share
-        self.hold(held, "rate limit")
+        self._limit = limit
+        self._untold = Untold(felt or SLOW_START)
+        self._rate = self._given or (limit or self._untold.level) * self._share
+        self._hold(held, "rate limit")
 
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"
@@ -209,7 +216,12 @@ class Pace:
         if quota.limit:
             self._limit = quota.limit
         if self._limit is None:
+            if not failed:
+                self._felt = True
+                self._untold.answered(self._clock(), quick=self._window.quick)
+                self._rate = self._given or self._untold.level * self._share
             return
+        self._felt = False
         self._rate = self._given or self._limit * self._share
         if not known and self._waits is not None:  # the slow start is over for whoever waits by its rate, too
             self._waits.cancel()
@@ -223,11 +235,11 @@ class Pace:
         left = quota.remaining - self._slots.borrowed_tokens
         if short > min(max(noise - (self._limit - self._rate), 0.0), noise):
             if left < max(self._rate / MINUTE, 1.0):
-                self.hold(window, SPENT)
+                self._hold(window, SPENT)
             else:
                 self._rate = min(self._rate, left / window * MINUTE)
         elif short > 0 and left < 1:
-            self.hold(window, SPENT)
+            self._hold(window, SPENT)
 
     def _window_left(self, reset: float) -> float:
         """Return how many seconds this minute has left at most, by the least that answers have said of its end."""
@@ -250,7 +262,13 @@ class Pace:
             self._slots.total_tokens = self._window.size
 
     def hold(self, seconds: float, why: str) -> None:
-        """Let nobody send for this long."""
+        """Let nobody send for this long: the server said so."""
+        now = self._clock()
+        if now >= self._held_until:  # else it answers what was under way when it first said so
+            self._untold.refused(now)
+        self._hold(seconds, why)
+
+    def _hold(self, seconds: float, why: str) -> None:
         until = self._clock() + seconds
         if until > self._held_until:
             self._held_until, self._why = until, why
@@ -265,6 +283,7 @@ class Pace:
         return PaceStatistics(
             rate=self._rate,
             limit=self._limit,
+            felt=self._untold.level if self._felt else None,
             recent=len(self._sent) / span * MINUTE,
             in_flight=int(self._slots.borrowed_tokens),
             window=self._window.size,

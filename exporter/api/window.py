@@ -51,6 +51,15 @@ class Window:
         """Requests that may be in flight now, 1 to `MOST`."""
         return int(self._size)
 
+    @property
+    def quick(self) -> bool:
+        """Whether answers come as fast as they did."""
+        return self._mean <= SLOWER * self._usual + NOISE / 4
+
+    @property
+    def _usual(self) -> float:
+        return min(self._least, self._before)
+
     def answered(self, sent: float, now: float, *, wanted: bool) -> None:
         """Take in a request that was sent and answered at these times, in seconds.
 
@@ -62,10 +71,9 @@ class Window:
         if now >= self._since + OF_LATE:
             self._since, self._before, self._least = now, self._least, float("inf")
         self._least = min(self._least, self._mean)
-        usual = min(self._least, self._before)
-        if self._mean > SLOW * usual + NOISE:
+        if self._mean > SLOW * self._usual + NOISE:
             self._shrink(sent, now, 0.9)
-        elif wanted and self._mean <= SLOWER * usual + NOISE / 4:
+        elif wanted and self.quick:
             self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), MOST)
 
     def failed(self, sent: float, now: float) -> None:

@@ -135,6 +135,8 @@ def progress_text(progress: Progress) -> str:
 def figures(progress: Progress) -> list[str]:
     """Say how fast it goes, and at what cost."""
     requests = f"{progress.requests_per_minute:,.0f} of {progress.allowed_per_minute:,.0f} requests/min"
+    if progress.limit_felt:
+        requests += " (the account tells no limit)"
     retries = [counted(progress.retries, "retry", "retries")] if progress.retries else []
     return [f"{progress.rate:,.0f} users/s", requests, *retries]
 

@@ -251,7 +251,7 @@ class _Reporter:
     def save(self, ended: str) -> None:
         statistics = self._client.statistics()
         pace = self._pace.statistics()
-        paced = orjson.dumps([pace.limit, round(time.time() + pace.waiting) if pace.waiting else 0]).decode()
+        paced = orjson.dumps([pace.limit, round(time.time() + pace.waiting) if pace.waiting else 0, pace.felt]).decode()
         if paced != self._paced:  # for the next run: a loop of crashes and restarts must not be a burst
             self._ledger.note("pace", paced)
             self._paced = paced
@@ -265,8 +265,8 @@ class _Reporter:
         )
 
 
-def _pace_left(ledger: Ledger) -> tuple[int | None, float]:
-    """Return the account's limit and the seconds of a hold that an earlier run has left."""
-    limit, held_until = orjson.loads(ledger.about().get("pace", "[null, 0]"))
+def _pace_left(ledger: Ledger) -> tuple[int | None, float | None, float]:
+    """Return the account's limit, told or felt, and the seconds of a hold that an earlier run has left."""
+    limit, held_until, *felt = orjson.loads(ledger.about().get("pace", "[null, 0]"))
     # By the wall clock, the only one that outlives a process; if that has jumped, no hold is longer than any can be.
-    return limit, min(max(held_until - time.time(), 0.0), MAX_HOLD)
+    return limit, felt[0] if felt else None, min(max(held_until - time.time(), 0.0), MAX_HOLD)

@@ -81,6 +81,7 @@ class Meter:
             retries=retries,
             requests_per_minute=pace.recent,
             allowed_per_minute=pace.rate,
+            limit_felt=pace.felt is not None,
             in_flight=pace.in_flight,
             closing=self.closing,
             waiting=pace.waiting,

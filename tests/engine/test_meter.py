@@ -11,7 +11,9 @@ from exporter.engine.meter import SPAN, Meter
 from exporter.events import Progress
 from exporter.model import Role
 
-PACE = PaceStatistics(rate=190.0, limit=200, recent=180.0, in_flight=9, window=16, waiting=4.0, why="rate limit")
+PACE = PaceStatistics(
+    rate=190.0, limit=200, felt=None, recent=180.0, in_flight=9, window=16, waiting=4.0, why="rate limit"
+)
 ROLES = (Role.AGENT, Role.ADMIN)
 
 

@@ -42,9 +42,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def interpreter(version: str) -> Path:
     """Find an interpreter of this version; skip the test where there is none."""
     places = [Path(sys.executable).resolve(), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3"))]
-    for place in (shutil.which(f"python{version}"), *places):
-        if place and run(place, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip() == version:
-            return Path(place)
+    question = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for place in (*places, shutil.which(f"python{version}")):  # the last may be a stand-in that only says where to look
+        if place:
+            said = subprocess.run([place, "-c", question], capture_output=True, text=True, check=False)
+            if said.stdout.strip() == version:
+                return Path(place)
     pytest.skip(f"there is no Python {version} on this machine")
 
 

@@ -163,7 +163,7 @@ def test_a_clock_that_jumped_between_two_runs_makes_no_hold_longer_than_any_can_
         def about(self) -> dict[str, str]:
             return {"pace": f"[700, {held_until}]"}
 
-    limit, held = _pace_left(cast("Any", Ledger()))
+    limit, _, held = _pace_left(cast("Any", Ledger()))
     assert limit == 700
     assert 0 <= held <= at_most
 

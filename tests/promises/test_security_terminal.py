@@ -101,7 +101,7 @@ def test_no_view_passes_on_what_a_terminal_obeys(view_class: type[View], monkeyp
                 view(Retrying(Role.AGENT, LONG, 1.0, attempt))
             view(Held(9.0, LONG))
             waiting = 3.0 if seconds % 2 else 0.0
-            view(Progress(seconds, 1, 1, 2, 1.0, 1, 1, 1.0, 1.0, 1, LONG, waiting, LONG, None, (role,)))
+            view(Progress(seconds, 1, 1, 2, 1.0, 1, 1, 1.0, 1.0, True, 1, LONG, waiting, LONG, None, (role,)))
     shown = stream.getvalue()
     assert "gnp.exe" in shown
     assert not [each for each in OBEYED[:-2] if each in shown]

@@ -27,6 +27,7 @@ PROGRESS = Progress(
     retries=3,
     requests_per_minute=661.8,
     allowed_per_minute=665.0,
+    limit_felt=False,
     in_flight=10,
     closing="",
     waiting=0.0,
