@@ -43,7 +43,7 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     with blockbuster_ctx("exporter") as blockbuster:
         for module, functions in {
             "destination.py": {"parse_destination"},
-            "opening.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_version", "remove_ledger"},
+            "opening.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_tables", "remove_ledger"},
             "export.py": {"_prepare", "_check_memory"},
             "ledger.py": set(vars(Ledger)),
             "candidates.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache

@@ -11,7 +11,8 @@ Theory of operation.
    of its rows, renewed by each transaction that changes it. An intent carries its own.
 4. SQLite takes a lost or damaged WAL for one that ends earlier: the ledger would be an older one, and an export begin
    anew over what is there. So durable commits are counted, in the ledger and then in the *mark*, a small file beside
-   it. Neither a kill nor a power loss can leave a ledger that is behind its mark.
+   it. Neither a kill nor a power loss can leave a ledger that is behind its mark. A ledger in use says so, on disk:
+   then its mark has to be there. One that was closed in order is whole by itself, and may be carried elsewhere alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from exporter.disk import free_space, translated
+from exporter.disk import free_space, sync_folder, translated
 from exporter.errors import ExportError, LedgerError, OutputError
 from exporter.fastzlib import crc32
 from exporter.ledger.tables import MARK, SEALED
@@ -31,6 +32,7 @@ from exporter.ledger.tables import MARK, SEALED
 CHECKPOINT_EVERY = 400
 """Commits between checkpoints: they keep the WAL at about 4 MB."""
 _COMMITS = "durable commits"
+_IN_USE, _CLOSED = "in use", "closed"
 _DISK = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -129,6 +131,10 @@ class Database:
             if not sound or (table in SEALED and self._crc(table) != seals.get(table)):
                 raise LedgerError(f"the ledger {self.path} is damaged: its table {table!r} is not as it was written")
         self._commits = self._known_commits()
+        if self._commits and self._about("state") == _IN_USE and not self._has_mark():
+            raise LedgerError(
+                f"the ledger {self.path} was in use when it was written last, and its {MARK} file is gone"
+            )
         marked = self._read_mark()
         if self._commits < marked:
             raise LedgerError(
@@ -136,10 +142,30 @@ class Database:
                 f"{_lost(self.path)}"
             )
 
-    def write_back(self) -> None:
-        """Bring all of a WAL that was found into the database: what an earlier run could not sync is written anew."""
+    def begin(self) -> None:
+        """Say on disk that the ledger is in use, and bring all of a WAL that was found into the database.
+
+        What an earlier run could not sync is written anew by that.
+        """
+        if self.path is not None and not self._has_mark():
+            self._commits = self._known_commits()
+            self._write_mark()
+            sync_folder(self.path.parent)  # before there is a commit that it could be missed for
+        if self._about("state") != _IN_USE:
+            self._say(_IN_USE)
         with self._told("written"):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def end(self) -> None:
+        """Say on disk that the ledger is whole by itself, and close it; what can't be said is not said."""
+        if self.failed is None:
+            with suppress(ExportError):
+                self._say(_CLOSED)
+        self.close()
+
+    def _say(self, state: str) -> None:
+        with self.transaction("about", durable=True) as connection:
+            connection.execute("INSERT OR REPLACE INTO about VALUES ('state', ?)", (state,))
 
     def close(self, *, as_it_is: bool = False) -> None:
         """Close; after an I/O error without the checkpoint that SQLite makes then, for that would sync again.
@@ -179,9 +205,12 @@ class Database:
         row = self.row("SELECT value FROM seal WHERE name=?", (_COMMITS,))
         return int(row[0]) if row else 0
 
-    def _made(self) -> str:
-        row = self.row("SELECT value FROM about WHERE name='made'")
+    def _about(self, name: str) -> str:
+        row = self.row("SELECT value FROM about WHERE name=?", (name,))
         return str(row[0]) if row else ""
+
+    def _has_mark(self) -> bool:
+        return self.path is None or self.path.with_name(self.path.name + MARK).exists()
 
     def _write_mark(self) -> None:
         """Write the mark, in place and of one size, so that it is the old or the new one. It need not be durable."""
@@ -191,7 +220,7 @@ class Database:
         with translated(mark):
             fd = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                os.pwrite(fd, f"{self._made()} {self._commits:020}\n".encode(), 0)
+                os.pwrite(fd, f"{self._about('made')} {self._commits:020}\n".encode(), 0)
             finally:
                 os.close(fd)
 
@@ -203,7 +232,7 @@ class Database:
             made, commits = self.path.with_name(self.path.name + MARK).read_bytes().decode().split()
         except (OSError, ValueError):  # a power loss can leave it empty
             return 0
-        return int(commits) if made == self._made() and commits.isdecimal() and len(commits) == 20 else 0
+        return int(commits) if made == self._about("made") and commits.isdecimal() and len(commits) == 20 else 0
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

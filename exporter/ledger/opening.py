@@ -164,8 +164,11 @@ def open_ledger(path: Path | None, belongs_to: dict[str, str], roles: tuple[str,
         except LedgerError:
             database.close(as_it_is=True)
             raise
-        database.write_back()
-        yield ledger
+        database.begin()
+        try:
+            yield ledger
+        finally:
+            database.end()
 
 
 @contextmanager
@@ -179,10 +182,10 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         ) as database:
-            _check_version(path, database)
+            _check_tables(path, database)
             yield Ledger(Database(database, path))
     except sqlite3.Error as exc:
-        raise LedgerError(f"the ledger {path} can't be read ({exc})") from exc
+        raise explained(exc, path, "read") from exc
 
 
 def _make(path: Path, belongs_to: dict[str, str], roles: tuple[str, ...]) -> None:
@@ -218,7 +221,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"{path} is empty or no ledger")
     database = sqlite3.connect(path, isolation_level=None, timeout=10)
     try:
-        _check_version(path, database)
+        _check_tables(path, database)
         database.execute("PRAGMA wal_autocheckpoint=0")
     except (LedgerError, sqlite3.Error):
         Database(database, path).close(as_it_is=True)
@@ -236,12 +239,22 @@ def _check_names(path: Path) -> None:
             raise LedgerError(f"{each} is no file: no ledger is kept there")
 
 
-def _check_version(path: Path, database: sqlite3.Connection) -> None:
+def _check_tables(path: Path, database: sqlite3.Connection) -> None:
+    """Hold a file against what a ledger has, before anything in it is used: a view or trigger is code of somebody's."""
+    database.execute("PRAGMA trusted_schema=OFF")
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         raise LedgerError(f"{path} is empty or no ledger")
     if version != VERSION:
         raise LedgerError(f"{path} was made by another version of zexport (format {version}, this one has {VERSION})")
+    with closing(sqlite3.connect(":memory:")) as ours:
+        ours.executescript(SCHEMA)
+        if _tables(database) != _tables(ours):
+            raise LedgerError(f"{path} holds other tables than a ledger does")
+
+
+def _tables(database: sqlite3.Connection) -> set[tuple[str, str, str | None]]:
+    return set(database.execute("SELECT type, name, sql FROM sqlite_schema"))
 
 
 def _check(path: Path | None, ledger: Ledger, belongs_to: dict[str, str]) -> None:

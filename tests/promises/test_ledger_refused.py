@@ -67,6 +67,23 @@ def _forgetful(ledger: Path) -> None:
     ledger.with_name(ledger.name + "-mark").unlink()
 
 
+def _old(ledger: Path) -> None:
+    """Put back an older state of it, as a backup tool does that copies the database alone."""
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        older = ledger.read_bytes()
+        database.execute("PRAGMA wal_autocheckpoint=0")
+        database.execute("INSERT INTO run (started_at) VALUES ('later')")
+    for suffix in ("", "-wal", "-shm", "-mark"):
+        ledger.with_name(ledger.name + suffix).unlink(missing_ok=True)
+    ledger.write_bytes(older)
+
+
+def _trigger(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
+        database.execute("CREATE TRIGGER planted AFTER INSERT ON run BEGIN DELETE FROM range; END")
+
+
 def _torn_log(ledger: Path) -> None:
     log = ledger.with_name(ledger.name + "-wal")
     content = log.read_bytes()
@@ -102,7 +119,9 @@ def _contents(*paths: Path) -> list[bytes]:
         (_foreign, "is empty or no ledger"),
         (_newer, "another version of zexport (format 99, this one has "),
         (_without_log, "has lost the last of what it knew"),
-        (_forgetful, "has lost all that it knew: nothing in it tells of "),
+        (_forgetful, "its -mark file is gone"),
+        (_old, "its -mark file is gone"),
+        (_trigger, "holds other tables than a ledger does"),
         (_torn_log, "has lost the last of what it knew"),
         (_changed, "its table 'range' is not as it was written"),
         (_changed_intent, "one of its intents is not as it was written"),
@@ -174,3 +193,13 @@ def test_a_folder_in_another_compression_is_refused_with_the_difference(bench: B
     assert done.code == 10, done.said
     assert "compression none there, gzip now" in done.said
     assert "--restart" in done.said
+
+
+def test_a_ledger_that_was_closed_in_order_may_be_carried_elsewhere_alone(bench: Bench, tmp_path: Path) -> None:
+    command = ("run", bench.url, "-o", tmp_path / "out")
+    assert bench.forks.run(*command, "--max-users", "10").code == 8
+    for other in (tmp_path / "out" / ".zexport").iterdir():
+        if other.name != "ledger.db":
+            other.unlink()
+    assert bench.forks.run(*command).code == 0
+    assert bench.forks.run("verify", tmp_path / "out").code == 0
