@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from exporter.account import Account, load_account
 from exporter.destination import STDOUT, Compression, parse_destination
 from exporter.engine import Export, Options
-from exporter.errors import ClosedPipeError, ExportError
+from exporter.errors import ClosedPipeError, ExportError, IncompleteError
 from exporter.events import Finished, Observer, ignore
 from exporter.model import Item, Query
 from exporter.output import ChannelSink
@@ -60,7 +60,8 @@ async def stream_users(
     The stream ends after the last user. Leaving the block ends the export. Fetching goes no further ahead than a few
     pages, however slow the program is.
 
-    :raises ExportError: on leaving the block, if the export ended before its time.
+    :raises ExportError: on leaving the block, if the export ended before its time; IncompleteError, if it came to its
+        end and somebody may be missing all the same.
     """
     send, receive = anyio.create_memory_object_stream[Item]()
     known = load_account(account) if isinstance(account, str) else account
@@ -71,7 +72,9 @@ async def stream_users(
         nonlocal failure
         try:
             with send:
-                await export.run()
+                finished = await export.run()
+            if finished.missing:
+                failure = IncompleteError(finished.missing)
         except* ClosedPipeError:
             pass  # the program has seen enough
         except* ExportError as group:

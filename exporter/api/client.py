@@ -18,7 +18,7 @@ import anyio
 
 from exporter.account import Account
 from exporter.api import retry
-from exporter.api.connection import Connection, open_connection
+from exporter.api.connection import Connection, most_connections, open_connection
 from exporter.api.pace import Pace, Permit
 from exporter.api.reader import Reader
 from exporter.api.verdict import (
@@ -282,5 +282,6 @@ async def open_client(
     warn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Client]:
     """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
+    pace.bound(most_connections())
     async with open_connection(account, patience=patience) as connection:
         yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn)

@@ -6,6 +6,8 @@ No proxy of the environment's is used, no cookie kept, no request sent again beh
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from exporter.version import VERSION
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
 """Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
 
+OTHERS = 24
+"""Descriptors that are kept for all but connections: files read back, SQLite's temporary ones, look-ups of names."""
 ENOUGH = 1 << 16
 """Bytes of a failed response that are looked at: its words are in the first few kB, whatever follows."""
 
@@ -105,6 +109,12 @@ def _what_failed(exc: Exception) -> str:
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the connection was lost"
     return type(exc).__name__
+
+
+def most_connections() -> int:
+    """Return how many connections this process may still open, of the descriptors that the system allows it."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(allowed - len(os.listdir("/dev/fd")) - OTHERS, 1)  # noqa: PTH208 (names, of no folder on a disk)
 
 
 def timeouts(patience: float) -> aiohttp.ClientTimeout:

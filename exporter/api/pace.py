@@ -2,24 +2,21 @@
 
 Theory of operation. Zendesk counts requests per account in fixed windows of a minute. So:
 
-1. Requests leave evenly, one every 60 / rate seconds: a bucket of little more than 1. The form `(rate, 60)` would
-   grant a burst of `rate` and as many again while it leaks: twice the limit in the first minute. A bucket of exactly 1
-   would lose every late wake-up for good: timers alone are up to 1 ms late, which is 3 % of 2,500 a minute.
+1. Requests leave evenly, one every 60 / rate seconds: a bucket of little more than 1. The form `(rate, 60)` would let
+   twice the limit through in the first minute. A bucket of exactly 1 would lose every late wake-up for good: timers
+   alone are up to 1 ms late, 3 % of 2,500 a minute.
 2. The rate is the account's own limit × share, read from every response. Until the first response only a slow start
    is allowed, at the smallest limit any plan has; who waits by it then waits no longer. Where responses tell no limit,
    it is felt for (`untold`).
-3. When others spend from the same budget and less is left than we would use until the window ends, we spread what is
-   left over the rest of the window. What our share leaves over keeps our own noise from setting this off; a share that
-   leaves less over than the noise goes on for as long as no more is short than that, since an even pace within the
-   limit fits any window, and stops where nothing is left. What is in flight may be counted already or not: it is part
-   of the plan, so it does not make us slow down; but once we do, it is taken off what is left. The end of the window
-   comes in whole seconds, rounded either way: it is one more.
+3. Others spend from the same budget: where less is left than we would use until the window ends, it is spread over the
+   rest of the window. What our share leaves over covers our own noise. A share that leaves less goes on while no more
+   than the noise is short, since an even pace fits any window, and stops where nothing is left. What is in flight is
+   part of the plan, and taken off once we slow down. The window's end comes in whole seconds: it is one more.
 4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
 5. A permit that nobody wants at its time is spare: whoever waits in `spare` stands in line like all others, and lets
    the next one go first if there is one.
 6. How many requests are in flight is bounded too (`window`): a server that slows or fails gets fewer at once.
-
-Permits are given one at a time, so another change of rate or a hold takes effect with the next permit.
+7. Permits are given one at a time, so a change of rate or a hold takes effect with the next permit.
 """
 
 from __future__ import annotations
@@ -124,6 +121,11 @@ class Pace:
         self._untold = Untold(felt or SLOW_START)
         self._rate = self._given or (limit or self._untold.level) * self._share
         self._hold(held, "rate limit")
+
+    def bound(self, most: int) -> None:
+        """Have at most so many requests in flight, from the first one on."""
+        self._window.bound(most)
+        self._slots.total_tokens = self._window.size
 
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"

@@ -35,6 +35,7 @@ class Window:
     """The number of requests that may be in flight."""
 
     def __init__(self) -> None:
+        self._most = MOST
         self._size = float(START)
         self._growing = True
         self._shrunk = float("-inf")
@@ -48,7 +49,7 @@ class Window:
 
     @property
     def size(self) -> int:
-        """Requests that may be in flight now, 1 to `MOST`."""
+        """Requests that may be in flight now, 1 to `MOST` or what `bound` was told."""
         return int(self._size)
 
     @property
@@ -59,6 +60,11 @@ class Window:
     @property
     def _usual(self) -> float:
         return min(self._least, self._before)
+
+    def bound(self, most: int) -> None:
+        """Never have more than so many in flight."""
+        self._most = max(min(most, MOST), 1)
+        self._size = min(self._size, self._most)
 
     def answered(self, sent: float, now: float, *, wanted: bool) -> None:
         """Take in a request that was sent and answered at these times, in seconds.
@@ -74,7 +80,7 @@ class Window:
         if self._mean > SLOW * self._usual + NOISE:
             self._shrink(sent, now, 0.9)
         elif wanted and self.quick:
-            self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), MOST)
+            self._size = min(self._size + (1.0 if self._growing else 1.0 / self._size), self._most)
 
     def failed(self, sent: float, now: float) -> None:
         """Take in a request that was sent and failed at these times."""

@@ -78,7 +78,9 @@ async def _run(export: Export) -> tuple[int, Finished]:
     async def listen(*, task_status: TaskStatus[None]) -> None:
         nonlocal signalled
         since = 0.0
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        # A terminal that is closed stops an export in order, too; not one that was begun with nohup.
+        hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
             task_status.started()
             async for received in signals:
                 if not signalled:

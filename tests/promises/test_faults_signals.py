@@ -63,8 +63,8 @@ def _ended(process: subprocess.Popen[bytes]) -> bytes:
 
 @pytest.mark.parametrize(
     ("place", "sent"),
-    [("role", signal.SIGINT), ("sort=-updated_at", signal.SIGTERM)],
-    ids=["a page", "the closing sweep"],
+    [("role", signal.SIGINT), ("sort=-updated_at", signal.SIGTERM), ("role", signal.SIGHUP)],
+    ids=["a page", "the closing sweep", "a terminal that is closed"],
 )
 def test_a_signal_while_a_request_stalls_ends_the_run_in_order_and_the_next_one_completes_it(
     place: str, sent: signal.Signals, sandbox: str, tmp_path: Path
