@@ -6,14 +6,15 @@ import argparse
 import errno
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
-from exporter.sandbox.faults.script import KINDS, parse, usage
-from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox.faults.script import KINDS, parse, parse_for_tokens, usage
+from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, OAuthClient, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,14 @@ def read_place(text: str) -> StrEnum:
     return read_name(ItemCursors, re.sub(r"^user\.", "users.", text))
 
 
+def read_client(text: str) -> OAuthClient:
+    """Read an OAuth client: `ID:SECRET`, or `ID` alone for a public one."""
+    name, colon, secret = text.partition(":")
+    if not name or (colon and not secret):
+        raise ValueError("an OAuth client is written ID:SECRET, or ID alone for a public one")
+    return OAuthClient(name, secret if colon else None)
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], short: str = "") -> None:
     """Add the command, with every setting as a flag.
 
@@ -118,6 +127,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], 
     churn = "changes a request, fractions too, and how many at most: 0.5:100"
     _add(account, "--churn RATE[:TOTAL]", "0", churn, read_churn)
     _add(account, "--token TOKEN", (), "demand credentials with this token (repeatable; default: none needed)", str)
+    oauth = parser.add_argument_group("OAuth")
+    _add(
+        oauth,
+        "--oauth-client ID[:SECRET]",
+        (),
+        "a client that gets tokens; a public one has no secret (repeatable)",
+        read_client,
+    )
+    _add(oauth, "--redirect-url URL", (), "where a browser may be led back to, for all clients (repeatable)", str)
+    _add(oauth, "--oauth-scope SCOPE", (), "what clients may ask for (repeatable; default: anything)", str)
+    lives = "how long an access token lives"
+    _add(oauth, "--token-life TIME", None, f"{lives}, whatever was asked for (default: as asked for)", read_seconds)
+    _add(oauth, "--refresh-life TIME", None, "the same of a refresh token", read_seconds)
+    _add(
+        oauth,
+        "--token-fault KIND@WHEN",
+        (),
+        "what goes wrong at /oauth/tokens, counted there (repeatable)",
+        parse_for_tokens,
+    )
     network = parser.add_argument_group("the network")
     _add(network, "--port PORT", default.port, "where to listen on 127.0.0.1; 0 for a free port", read_number)
     _add(network, "--latency TIME", "0", "before every answer: 100ms, 0.3s or 0.3", read_seconds)
@@ -149,7 +178,8 @@ def _add(group: argparse._ArgumentGroup, usage: str, default: object, text: str,
     if default == ():
         group.add_argument(flag, type=reader, metavar=metavar, help=text, default=[], action="append")
     else:
-        group.add_argument(flag, type=reader, metavar=metavar, help=f"{text} (default: {default})", default=default)
+        said = text if default is None else f"{text} (default: {default})"
+        group.add_argument(flag, type=reader, metavar=metavar, help=said, default=default)
 
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
@@ -174,6 +204,13 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         incremental_lag=arguments.incremental_lag,
         item_cursors=arguments.item_cursors,
         tokens=tuple(arguments.token),
+        oauth_clients=tuple(
+            replace(client, redirects=tuple(arguments.redirect_url), scopes=tuple(arguments.oauth_scope))
+            for client in arguments.oauth_client
+        ),
+        token_life=arguments.token_life,
+        refresh_life=arguments.refresh_life,
+        token_faults=tuple(arguments.token_fault),
         faults=tuple(arguments.fault),
         quirks=frozenset(arguments.quirk),
     )

@@ -13,6 +13,8 @@ changes    ◀── churn                          what has become of them sinc
 endpoint   ◀── parameters, pages, cursors, misreadings, itemcursors, incremental,
      │         sideloads, answers             a request becomes an answer: no I/O
      ▼
+oauth      ◀── registry, grants, guard, consent    tokens, and who gets them: no I/O
+     ▼
 faults     ◀── strikes, kinds, refusals, spoils     which requests go wrong, and how
      ▼
 server     ◀── limits, delivery, encoding, breakages, statistics, control
@@ -24,14 +26,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox.settings import ChurnRate, IdLayout, ItemCursors, OAuthClient, Quirk, RoleShares, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.sandbox.people.population import Population
 
-__all__ = ["ChurnRate", "IdLayout", "ItemCursors", "Population", "Quirk", "RoleShares", "Settings", "serve"]
+__all__ = [
+    "ChurnRate",
+    "IdLayout",
+    "ItemCursors",
+    "OAuthClient",
+    "Population",
+    "Quirk",
+    "RoleShares",
+    "Settings",
+    "serve",
+]
 
 
 def serve(settings: Settings, announce: Callable[[str], object]) -> None:

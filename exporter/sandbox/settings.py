@@ -68,6 +68,22 @@ class Rule:
     lasts: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """An OAuth client that an admin has made.
+
+    :param id: its identifier.
+    :param secret: None for a public client.
+    :param redirects: where a browser may be led back to, compared as exact texts.
+    :param scopes: those it may have; empty means whatever is asked for, and `read` if nothing is (reported).
+    """
+
+    id: str
+    secret: str | None = field(default=None, repr=False)
+    redirects: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
 class Quirk(StrEnum):
     """What the real service might do otherwise: for each, the default is the likelier behaviour."""
 
@@ -101,6 +117,14 @@ class Quirk(StrEnum):
     """An unknown sideload is 400 (default: ignored)."""
     FIRST_RATE_HEADERS = "first-rate-headers"
     """`rate-limit`, `rate-limit-remaining`, `rate-limit-reset`, as in 2023; since 2024 `ratelimit-limit` and so on."""
+    NO_EXPIRES_IN = "no-expires-in"
+    """A new token does not say how long it lives (reported; default: where that was asked for, it does)."""
+    CREATED_TOKENS = "tokens-201"
+    """A new token comes with 201 (documented; default: 200, observed)."""
+    JWT_TOKENS = "jwt-tokens"
+    """Tokens are JWTs of 1,000 characters, as those of newer clients (reported; default: 64 hex digits)."""
+    NARROW_SCOPE = "narrow-scope"
+    """`users:read` opens the list alone (default: its count, the incremental export and `users/me` as well)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +149,11 @@ class Settings:
         refuses to begin there (both documented, as a minute).
     :param item_cursors: where item cursors stand.
     :param tokens: API or OAuth tokens of which requests need one; none means that nothing is demanded.
+    :param oauth_clients: who may ask for tokens; if there are any, requests need a token that lives.
+    :param token_life: seconds that an access token lives, whatever was asked for; None: as asked for.
+    :param refresh_life: the same of a refresh token.
     :param faults: the script of faults, see `faults.parse`.
+    :param token_faults: the same for requests to `/oauth/tokens`, counted by themselves.
     :param quirks: behaviours other than the default.
     :raises ValueError: if a number is out of range, in words fit for a person.
     """
@@ -146,7 +174,11 @@ class Settings:
     incremental_lag: float = 60.0
     item_cursors: ItemCursors = ItemCursors.USER_META
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    oauth_clients: tuple[OAuthClient, ...] = ()
+    token_life: float | None = None
+    refresh_life: float | None = None
     faults: tuple[Rule, ...] = ()
+    token_faults: tuple[Rule, ...] = ()
     quirks: frozenset[Quirk] = frozenset()
 
     def __post_init__(self) -> None:
@@ -162,5 +194,9 @@ class Settings:
             raise ValueError("latency, jitter and lag must not be negative")
         if min(self.rate_limit or 1, self.incremental_limit or 1) < 1:
             raise ValueError("a rate limit must be at least 1")
+        if any(life is not None and life <= 0 for life in (self.token_life, self.refresh_life)):
+            raise ValueError("a token must live longer than 0 seconds")
+        if len({client.id for client in self.oauth_clients}) < len(self.oauth_clients):
+            raise ValueError("two OAuth clients have the same identifier")
         if self.window <= 0:
             raise ValueError("the window must be longer than 0 seconds")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from exporter.cli import sandbox
-from exporter.sandbox import ChurnRate, IdLayout, ItemCursors, Quirk, RoleShares, Settings
+from exporter.sandbox import ChurnRate, IdLayout, ItemCursors, OAuthClient, Quirk, RoleShares, Settings
 
 
 def parsed(*argv: str) -> argparse.Namespace:
@@ -34,6 +34,8 @@ def test_every_setting_has_a_flag() -> None:
         *("--incremental-limit", "3", "--incremental-lag", "2s"),
         *("--churn", "0.5:100", "--clock-skew=-5s"),
         *("--item-cursors", "meta.map", "--token", "a", "--token", "b", "--quirk", "no-count", "--quirk", "no-sort"),
+        *("--oauth-client", "cron:a:b", "--oauth-client", "desk", "--redirect-url", "http://localhost:1/"),
+        *("--oauth-scope", "users:read", "--token-life", "5s", "--refresh-life", "60"),
     )
     assert settings == Settings(
         users=10,
@@ -52,6 +54,12 @@ def test_every_setting_has_a_flag() -> None:
         clock_skew=-5,
         item_cursors=ItemCursors.META_MAP,
         tokens=("a", "b"),
+        oauth_clients=(
+            OAuthClient("cron", "a:b", ("http://localhost:1/",), ("users:read",)),
+            OAuthClient("desk", None, ("http://localhost:1/",), ("users:read",)),
+        ),
+        token_life=5,
+        refresh_life=60,
         quirks=frozenset({Quirk.NO_COUNT, Quirk.NO_SORT}),
     )
 
@@ -93,7 +101,7 @@ def test_places_of_item_cursors_may_be_written_with_one_user(place: ItemCursors)
 
 
 def test_a_token_is_not_shown_with_the_settings() -> None:
-    assert "secret" not in repr(read("--token", "secret"))
+    assert "secret" not in repr(read("--token", "secret", "--oauth-client", "cron:secret"))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +119,9 @@ def test_a_token_is_not_shown_with_the_settings() -> None:
         (["--churn", "much"], "'much' is no churn"),
         (["--churn", "1:"], "'1:' is no churn"),
         (["--clock-skew=--5s"], "'-5s' is no time"),
+        (["--oauth-client", "cron:"], "ID:SECRET, or ID alone"),
+        (["--oauth-client", ":secret"], "ID:SECRET, or ID alone"),
+        (["--token-fault", "nometa@n:1"], "'nometa' is for pages of users"),
         (["--fault", "flood@n:1"], "no fault is called 'flood'"),
     ],
 )
@@ -133,6 +144,8 @@ def test_a_flag_that_cannot_be_read_says_why(
         (["--rate-limit", "-5"], "at least 1"),
         (["--incremental-limit", "-5"], "at least 1"),
         (["--window", "0"], "longer than 0"),
+        (["--token-life", "0"], "longer than 0"),
+        (["--oauth-client", "a", "--oauth-client", "a:b"], "same identifier"),
     ],
 )
 def test_a_setting_that_cannot_be_ends_with_2(

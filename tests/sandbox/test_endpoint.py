@@ -118,11 +118,15 @@ def test_me_is_the_first_admin() -> None:
     assert json.loads(answer.body)["user"]["id"] == GUARDED.ids("admin")[0]
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer wrong", basic("me@example.com/token:wrong")])
+@pytest.mark.parametrize("authorization", ["", basic("me@example.com/token:wrong")])
 def test_me_is_an_anonymous_user_for_wrong_credentials(authorization: str) -> None:
     answer = GUARDED.ask(path=ME, authorization=authorization)
     user = json.loads(answer.body)["user"]
     assert (answer.status, user["id"], user["name"]) == (200, None, "Anonymous user")
+
+
+def test_a_wrong_bearer_is_no_anonymous_user() -> None:
+    assert GUARDED.ask(path=ME, authorization="Bearer wrong").status == 401
 
 
 def test_me_is_nobody_in_an_empty_account() -> None:

@@ -79,7 +79,9 @@ def unauthenticated(*, bearer: bool) -> Answer:
     """401 for missing or wrong credentials, or for a wrong OAuth token (both reported)."""
     if bearer:
         description = "The access token provided is expired, revoked, malformed or invalid for other reasons."
-        return json_answer({"error": "invalid_token", "error_description": description}, 401)
+        refusal = json_answer({"error": "invalid_token", "error_description": description}, 401)
+        challenge = f'Bearer realm=Zendesk::OAuth, error="invalid_token", error_description="{description}"'
+        return replace(refusal, headers={"www-authenticate": challenge})
     return json_answer({"error": "Couldn't authenticate you"}, 401)
 
 

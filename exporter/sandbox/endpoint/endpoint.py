@@ -68,9 +68,17 @@ class Endpoint:
     :param settings: the account, and what is not settled about the service.
     :param origin: scheme, host and port that links begin with, the account's own whatever host was called (observed).
     :param clock: the time, in unix seconds.
+    :param guard: tells why a bearer's token does not open a route; None where no OAuth client is known.
     """
 
-    def __init__(self, settings: Settings, origin: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        origin: str,
+        clock: Callable[[], float] = time.time,
+        guard: Callable[[str, str], Answer | None] | None = None,
+    ) -> None:
+        self._guard = guard
         self._settings = settings
         self._origin = origin
         population = Population(
@@ -89,32 +97,48 @@ class Endpoint:
 
     def answer(self, request: Request) -> Answer:
         """Answer a request, whatever it asks for."""
-        if request.route != ME and not self._admits(request.authorization):
-            return answers.unauthenticated(bearer=request.authorization.startswith("Bearer "))
+        refusal = self._refusal(request)
+        if refusal:
+            return refusal
         handler = self._routes.get(request.route)
         try:
             return handler(request) if handler else answers.not_found()
         except RefusedError as refused:
             return refused.answer
 
+    def _refusal(self, request: Request) -> Answer | None:
+        """Return why credentials don't open a route; to `users/me` a wrong bearer is no anonymous user (reported)."""
+        scheme, _, token = request.authorization.partition(" ")
+        if scheme == "Bearer" and self._guard and token not in self._settings.tokens:
+            return self._guard(token, request.route)
+        if self._admits(request.authorization) or (request.route == ME and scheme != "Bearer"):
+            return None
+        return answers.unauthenticated(bearer=scheme == "Bearer")
+
     def _admits(self, authorization: str) -> bool:
         """Tell whether credentials hold one of the tokens, as OAuth or as API token (both documented)."""
         tokens = self._settings.tokens
+        if not tokens and self._guard is None:
+            return True
         scheme, _, credentials = authorization.partition(" ")
         if scheme == "Basic":
             try:
                 pair = base64.b64decode(credentials, validate=True).decode()
             except ValueError:
                 pair = ""
-            return not tokens or pair.partition("/token:")[2] in tokens
-        return not tokens or (scheme == "Bearer" and credentials in tokens)
+            return pair.partition("/token:")[2] in tokens
+        return scheme == "Bearer" and (credentials in tokens or self._guard is not None)
+
+    def owner(self) -> Person | None:
+        """Return for whom all tokens stand: the first admin, who made the clients."""
+        walks = (self.present.walk(cohorts_of(role)) for role in ("admin", "agent", "end-user"))
+        return next(chain.from_iterable(walks), None)
 
     def _me(self, request: Request) -> Answer:
-        """Return the caller: the first admin. For wrong credentials it is nobody, with status 200 (observed)."""
+        """Return the caller. For wrong credentials it is nobody, with status 200 (observed)."""
         if not self._admits(request.authorization):
             return answers.json_answer({"user": {"id": None, "name": "Anonymous user", "role": "end-user"}})
-        walks = (self.present.walk(cohorts_of(role)) for role in ("admin", "agent", "end-user"))
-        owner = next(chain.from_iterable(walks), None)
+        owner = self.owner()
         return Answer(b'{"user":%b}' % (self.present.content.wire(owner) if owner else b"null"))
 
     def _count(self, request: Request) -> Answer:

@@ -21,6 +21,7 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `html` | status 200, and a page for people |
 | `empty`, `204` | status 200 or 204, and nothing |
 | `reset` | the connection is reset |
+| `lost` | the request is done, and the connection is reset in place of the answer |
 | `close` | the connection is closed without an answer, as one that was idle for too long |
 | `silent` | the request is taken, and nothing ever comes |
 | `stall` | headers and half of the body, and then nothing, until the client goes |
@@ -95,6 +96,17 @@ def parse(text: str) -> Rule:
         raise ValueError(f"{text!r}: after the @, say when: {forms}") from error
 
 
+def parse_for_tokens(text: str) -> Rule:
+    """Read a rule for requests to `/oauth/tokens`: pages can't be spoilt where none are asked for.
+
+    :raises ValueError: if it is none, in words fit for a person.
+    """
+    rule = parse(text)
+    if rule.kind in SPOILS or rule.kind in ("cursor-refused", "redirect", "bomb"):
+        raise ValueError(f"{rule.kind!r} is for pages of users, not for tokens")
+    return rule
+
+
 def usage(kind: str) -> str:
     """Return how a kind is written: `429[:SECONDS]`."""
     argument = KINDS[kind].argument
@@ -124,6 +136,7 @@ def _delivered(delivery: Delivery, argument: Argument | None = None, default: in
 KINDS: dict[str, Kind] = {
     **REFUSALS,
     "reset": Kind(lambda _, __: Answer(b"", delivery=Delivery.RESET)),
+    "lost": _delivered(Delivery.RESET),
     "close": Kind(lambda _, __: Answer(b"", delivery=Delivery.CLOSED)),
     "silent": Kind(lambda _, __: Answer(b"", delivery=Delivery.SILENT)),
     "stall": _delivered(Delivery.STALLED),

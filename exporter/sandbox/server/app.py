@@ -6,7 +6,8 @@ import asyncio
 import signal
 import socket
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ from exporter.sandbox.people.mixing import chance
 from exporter.sandbox.server.control import PATHS, Control
 from exporter.sandbox.server.delivery import deliver, headers_of
 from exporter.sandbox.server.limits import FixedWindow
+from exporter.sandbox.server.oauth import OAUTH_PATHS, TOKENS, OAuthDesk
 from exporter.sandbox.server.statistics import Statistics
 from exporter.sandbox.settings import Quirk, Settings
 
@@ -42,11 +44,13 @@ class Sandbox:
     def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
         self._origin = origin
-        self._endpoint = Endpoint(settings, origin, self._now)
+        self._statistics = Statistics()
+        self._oauth = OAuthDesk(settings, origin, self._now, self._statistics)
+        guard = self._oauth.guard.refusal if settings.oauth_clients else None
+        self._endpoint = Endpoint(settings, origin, self._now, guard)
         self._churn = Churn(self._endpoint.present, settings, self._now)
         self._window = FixedWindow(settings.rate_limit, settings.window, time.monotonic)
         self._export_window = FixedWindow(settings.incremental_limit, settings.window, time.monotonic)
-        self._statistics = Statistics()
         self._control = Control(
             self._endpoint.present,
             self._churn,
@@ -63,11 +67,23 @@ class Sandbox:
         number = self._statistics.arrived(request.raw_path, request.headers.get("host", ""))
         try:
             route = unquote(path) if request.method == "GET" else ""
+            if self._settings.oauth_clients and path.removesuffix(".json") in OAUTH_PATHS:
+                return await self._handle_oauth(request, path, query, number)
             return await self._handle(request, Request(route, query, request.headers.get("authorization", "")), number)
         finally:
             self._statistics.left()
 
-    async def _handle(self, request: web.BaseRequest, asked: Request, number: int) -> web.StreamResponse:
+    async def _handle_oauth(self, request: web.BaseRequest, path: str, query: str, number: int) -> web.StreamResponse:
+        body = await request.read()
+        asked = Request(path, query, request.headers.get("authorization", ""))
+        content_type = request.headers.get("content-type", "")
+        with self._statistics.at_tokens() if asked.path == TOKENS else nullcontext():
+            make = partial(self._oauth.answer, request.method, asked, content_type, body, self._endpoint.owner)
+            return await self._handle(request, asked, number, make)
+
+    async def _handle(
+        self, request: web.BaseRequest, asked: Request, number: int, make: Callable[[], Answer] | None = None
+    ) -> web.StreamResponse:
         permit = self._window.take() if asked.path.startswith("/api/v2/") else None
         refused = permit is not None and not permit.granted
         # What the account's limit refuses does not reach the export's own.
@@ -83,7 +99,7 @@ class Sandbox:
             self._statistics.limited()
             answer = too_many_requests(export_permit.reset, "incremental export API")
         else:
-            answer = self._struck(asked)
+            answer = make() if make else self._struck(asked)
         self._statistics.answered(answer)
         headers = headers_of(answer, number, latency, self._now())
         first_spelling = Quirk.FIRST_RATE_HEADERS in self._settings.quirks

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from exporter.sandbox.endpoint.answers import Delivery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exporter.sandbox.endpoint.answers import Answer
 
 QUERIES = 10_000
@@ -26,6 +29,9 @@ class Statistics:
         self._queries: deque[str] = deque(maxlen=QUERIES)
         self._under_way = 0
         self._most_under_way = 0
+        self._grants: Counter[str] = Counter()
+        self._token_requests = self._most_token_requests = 0
+        self._turned_away = 0
 
     def arrived(self, target: str, host: str) -> int:
         """Note a request, by its path and query and the host it was sent to, and return its number, from 1."""
@@ -39,6 +45,24 @@ class Statistics:
     def left(self) -> None:
         """Note that a request is over, whatever became of it."""
         self._under_way -= 1
+
+    @contextmanager
+    def at_tokens(self) -> Iterator[None]:
+        """Count a request for a token as under way, for as long as the context lasts."""
+        self._token_requests += 1
+        self._most_token_requests = max(self._most_token_requests, self._token_requests)
+        try:
+            yield
+        finally:
+            self._token_requests -= 1
+
+    def granted(self, what: str) -> None:
+        """Note what became of a request for a token: a grant's name, or a refusal's code."""
+        self._grants[what] += 1
+
+    def turned_away(self) -> None:
+        """Note a request whose token was dead, or of too little scope."""
+        self._turned_away += 1
 
     def limited(self) -> None:
         """Note that the rate limit refused a request."""
@@ -60,7 +84,9 @@ class Statistics:
         the limits, `faults` what the script did, by kind; `most_in_window` is how many requests the busiest window had,
         refused ones too, `under_way` how many are under way, `most_under_way` how many were at once; `hosts` counts
         requests by the host they were sent to; `queries` has path and query of the last requests, the newest at the
-        end.
+        end. `tokens` counts requests for tokens by what became of them: the grant's name, or the refusal's code;
+        `most_token_requests` is how many of those were at once, `turned_away` how many requests came with a token that
+        was dead or of too little scope.
         """
         return {
             "requests": self.total,
@@ -70,6 +96,9 @@ class Statistics:
             "most_in_window": most_in_window,
             "under_way": self._under_way,
             "most_under_way": self._most_under_way,
+            "tokens": dict(self._grants),
+            "most_token_requests": self._most_token_requests,
+            "turned_away": self._turned_away,
             "hosts": dict(self._hosts),
             "queries": list(self._queries),
         }
