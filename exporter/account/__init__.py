@@ -7,11 +7,14 @@ credentials belong to one origin, and plain HTTP is for loopback alone (P9).
 from __future__ import annotations
 
 from exporter.account.credentials import LONGEST, Account, ApiToken, OAuthToken, Secret, load_account
+from exporter.account.hiding import WORDS, Hiding
 
 __all__ = [
     "LONGEST",
+    "WORDS",
     "Account",
     "ApiToken",
+    "Hiding",
     "OAuthToken",
     "Secret",
     "load_account",

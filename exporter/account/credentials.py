@@ -7,12 +7,11 @@ import os
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
 from urllib.parse import urlsplit
 
+from exporter.account.hiding import Hiding
 from exporter.errors import UsageError
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:/\[\]-]+")  # no userinfo, no query, nothing that looks like what it is not
@@ -96,11 +95,18 @@ class Account:
     :param origin: scheme, host and port without a path, `https://acme.zendesk.com`.
     :param credentials: None only for a sandbox on loopback.
     :param tls: which authorities vouch for the account; None leaves it to the system's.
+    :param hiding: every secret that belongs to it; those of `credentials` are made known to it here, and whoever mints
+        others has to do so too.
     """
 
     origin: str
     credentials: Credentials | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    hiding: Hiding = field(default_factory=Hiding, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.credentials is not None:
+            self.hiding.know(*self.credentials.secrets())
 
     @property
     def loopback(self) -> bool:
@@ -112,37 +118,6 @@ class Account:
         """A short name for people and for files: `acme`, or `127.0.0.1-8080`."""
         host = urlsplit(self.origin).netloc
         return re.sub(r"[^a-z0-9.-]+", "-", host.removesuffix(".zendesk.com")).strip("-")
-
-    def hider(self) -> Callable[[bytes], bytes]:
-        """Return a function that puts `***` for these credentials wherever they stand in what a server says.
-
-        Servers and proxies that are made to help with debugging repeat a request's headers in their errors.
-        """
-        if self.credentials is None:
-            return bytes
-        secrets = self.credentials.secrets()
-
-        @cache  # made when the first failure is to be shown: no start waits for it
-        def pattern() -> re.Pattern[bytes]:
-            return re.compile("|".join("".join(map(_spellings, text)) for text in secrets).encode())
-
-        return lambda said: pattern().sub(b"***", said)  # a function shows nothing of the pattern, as a partial would
-
-
-def _spellings(character: str) -> str:
-    """Write a character as a regular expression: as it is, or escaped as in JSON, URLs or HTML, and that in JSON.
-
-    No two of the forms match the same: a text that nearly matches takes no longer than any other.
-    """
-    code, named = f"{ord(character):02x}", escape(character)
-    percent, ampersand = (rf"(?:{each}|\\{{1,4}}u00{ord(each):x})" for each in "%&")
-    forms = [
-        rf"\\{{0,4}}{re.escape(character)}",
-        rf"\\{{1,4}}u00(?i:{code})",
-        rf"{percent}(?:25)?(?i:{code})",
-        rf"{ampersand}#(?:0{{0,3}}{ord(character)}|[xX]0{{0,3}}(?i:{code}));",
-    ]
-    return f"(?:{'|'.join(forms if named == character else [*forms, re.escape(named)])})"
 
 
 def load_account(

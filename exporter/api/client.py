@@ -71,6 +71,7 @@ class Client:
     :param patience: seconds without success after which a request gives up.
     :param strict: text that is no Unicode is an error; else it is mended.
     :param warn: told what the manifest is to warn of.
+    :param show: makes a server's words fit to be shown, `Hiding.words` of the account.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Client:
         strict: bool = False,
         observer: Observer = ignore,
         warn: Callable[[str], None] | None = None,
+        show: Callable[[str], str] = str,
         rng: Callable[[], float] = random.random,
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
@@ -89,7 +91,8 @@ class Client:
         self._pace = pace
         self._patience = patience
         self._observe = observer
-        self._reader = Reader(connection.origin, strict=strict, warn=warn)
+        self._show = show
+        self._reader = Reader(connection.origin, strict=strict, warn=warn, show=show)
         self._random = rng
         self._clock = clock
         self._budget = retry.Budget()
@@ -264,7 +267,9 @@ class Client:
                 if not self._told_time:
                     self._take_time(came.headers)
             now = datetime.now(UTC)
-            judged = came.failure or verdict(came.status, came.headers, came.body, sent_cursor=sent_cursor, now=now)
+            judged = came.failure or verdict(
+                came.status, came.headers, came.body, sent_cursor=sent_cursor, now=now, show=self._show
+            )
         finally:
             failed = isinstance(judged, Again) and not judged.hold
             self._pace.learn(permit, quota, failed=failed)
@@ -284,4 +289,5 @@ async def open_client(
     """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
     pace.bound(most_connections())
     async with open_connection(account, patience=patience) as connection:
-        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn)
+        show = account.hiding.words
+        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn, show=show)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.account import Account
@@ -27,8 +26,6 @@ CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
 
 OTHERS = 24
 """Descriptors that are kept for all but connections: files read back, SQLite's temporary ones, look-ups of names."""
-ENOUGH = 1 << 16
-"""Bytes of a failed response that are looked at: its words are in the first few kB, whatever follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,10 @@ class Response:
 class Connection:
     """Connections to one account. Made by `open_connection`."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: str, hide: Callable[[bytes], bytes] = bytes) -> None:
+    def __init__(self, session: aiohttp.ClientSession, origin: str) -> None:
         self._session = session
         self.origin = origin
         self._url = URL(origin)
-        self._hide = hide
 
     async def get(self, path: str, params: Sequence[tuple[str, str]]) -> Response:
         """Send one request; what goes wrong is in the response."""
@@ -64,8 +60,7 @@ class Connection:
                 status, headers = response.status, response.headers  # which know no upper or lower case
                 raw = await read_body(response.content)
                 body = decoded(raw, headers.get("Content-Encoding", ""))
-                # Words of a failure are shown to people and kept in the manifest; users go through as they are.
-                return Response(status, headers, body) if status == 200 else self._hidden(status, headers, body)
+                return Response(status, headers, body)
         except TooLarge:
             failure: Again | NoPage | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
         except BrokenBody:
@@ -79,15 +74,8 @@ class Connection:
         except (aiohttp.ClientError, OSError) as exc:
             failure = Again(_what_failed(exc))
         if status not in (0, 200):  # that it failed is what counts, and what its header says of that
-            return self._hidden(status, headers, b"")
+            return Response(status, headers, b"")
         return Response(status, headers, b"", failure)
-
-    def _hidden(self, status: int, headers: Mapping[str, str], body: bytes) -> Response:
-        """Return a failed response without our own credentials in its words: those of its body, and where it leads."""
-        words = CIMultiDict(headers)
-        if "Location" in words:
-            words["Location"] = self._hide(words["Location"].encode(errors="replace")).decode()
-        return Response(status, words, self._hide(body[:ENOUGH]))
 
 
 def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> NetworkError:
@@ -145,4 +133,4 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
     ) as session:
         # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
         session._retry_connection = False
-        yield Connection(session, account.origin, account.hider())
+        yield Connection(session, account.origin)

@@ -15,10 +15,13 @@ class Reader:
     :param origin: the account's own; links elsewhere are told of.
     :param strict: text that is no Unicode is an error; else it is mended.
     :param warn: told what the manifest is to warn of, each once.
+    :param show: makes a server's words fit to be shown.
     """
 
-    def __init__(self, origin: str, *, strict: bool, warn: Callable[[str], None] | None) -> None:
-        self._origin, self._strict, self._warn = origin, strict, warn
+    def __init__(
+        self, origin: str, *, strict: bool, warn: Callable[[str], None] | None, show: Callable[[str], str] = str
+    ) -> None:
+        self._origin, self._strict, self._warn, self._show = origin, strict, warn, show
         self._warned: set[str] = set()
 
     def page(self, body: bytes, query: Query, *roles: Role, after: str | None) -> Page:
@@ -34,7 +37,8 @@ class Reader:
             self.warn_once(kind, f"text of sideloaded {kind} that is no valid Unicode was replaced by U+FFFD")
         host = leads_to(page.links, self._origin)
         if host is not None:
-            self.warn_once("links", f"links of the server led to {host}, not to the account; none was followed")
+            led = self._show(host)
+            self.warn_once("links", f"links of the server led to {led}, not to the account; none was followed")
         return page
 
     def increment(self, body: bytes) -> Increment:

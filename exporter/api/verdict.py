@@ -7,21 +7,23 @@ for words to show.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from exporter.account import Hiding
 from exporter.errors import AuthError, ContractError, ExportError, UsageError
 
 MAX_HOLD = 900.0
 """Seconds: no header can make us wait longer at a time. Longer than any maintenance notice seen, far below a night."""
 DEFAULT_HOLD = 60.0
 """Seconds after a 429 that says nothing: the limit is counted per minute (documented)."""
-WORDS = 200
-"""Characters of a server's text that are worth showing."""
+ENOUGH, TEXT = 1 << 16, 4096
+"""Bytes of a failure that are looked at, and of one that is no JSON: its words are at its beginning."""
+_NOTHING_TO_HIDE = Hiding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,25 @@ class Quota:
     reset: float | None = None
 
 
-def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor: bool, now: datetime) -> Verdict:
+def verdict(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    sent_cursor: bool,
+    now: datetime,
+    show: Callable[[str], str] = _NOTHING_TO_HIDE.words,
+) -> Verdict:
     """Judge a response.
 
     :param body: its first few kB at least; only read where the status is not 200.
     :param sent_cursor: whether the request held a cursor.
     :param now: the time for a Retry-After that is a date and a response without a Date of its own.
+    :param show: makes the server's words fit to be shown, `Hiding.words` of the account.
     """
     if status == 200:
         return Ok()
-    said = words(body)
+    said = words(body, show)
     if status == 429:
         return _held(headers, now)
     if status >= 500 or status in (408, 409, 425):
@@ -101,7 +112,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes, *, sent_cursor
     if 200 <= status < 300:
         return NoPage(f"HTTP {status} without a page")
     if 300 <= status < 400:
-        return Final(_redirected(status, headers))
+        return Final(_redirected(status, headers, show))
     if status in (401, 403):
         return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}"))
     if status == 404 and "help desk" in said.lower():
@@ -190,21 +201,24 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
-def _redirected(status: int, headers: Mapping[str, str]) -> ExportError:
-    target = re.split("[?#]", re.sub(r"[^\x21-\x7e]", "", headers.get("Location", "nowhere")))[0][:WORDS]
+def _redirected(status: int, headers: Mapping[str, str], show: Callable[[str], str]) -> ExportError:
+    target = show(re.split("[?#]", re.sub(r"[^\x21-\x7e]", "", headers.get("Location", "nowhere")))[0])
     return AuthError(
         f"the account answered with a redirect (HTTP {status} to {target}), and redirects are never followed",
         hint="The account may be renamed or suspended. What is written is safe; check the address.",
     )
 
 
-def words(body: bytes) -> str:
-    """Find the words for a person in an error's body: JSON of four forms, HTML or text. Control characters are gone."""
+def words(body: bytes, show: Callable[[str], str] = _NOTHING_TO_HIDE.words) -> str:
+    """Find the words for a person in an error's body: JSON of four forms, HTML or text.
+
+    :param show: makes them fit to be shown.
+    """
     try:
-        text = _spoken(msgspec.json.decode(body))
+        text = _spoken(msgspec.json.decode(body[:ENOUGH]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace"))
-    return " ".join("".join(c if c.isprintable() else " " for c in text[:4096]).split())[:WORDS] or "no reason given"
+        text = re.sub(r"<[^>]*>", " ", body[:TEXT].decode(errors="replace"))
+    return show(text) or "no reason given"
 
 
 def _spoken(error: object) -> str:

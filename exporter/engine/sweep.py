@@ -163,7 +163,7 @@ class Sweep:
         while True:
             page = await self._pages.newest(self._query, after=after)
             if isinstance(page, CursorRefused) or (page.more and page.after == after):
-                raise ContractError(f"the walk over changes does not get ahead: cursor {after}")
+                raise ContractError("the walk over changes does not get ahead: one cursor came twice")
             changes = self._read(page.lines)
             times = [last, *(change.updated for change in changes)]
             if not all(map(ge, times, times[1:])):
@@ -196,7 +196,7 @@ class Sweep:
         while True:
             came = await self._pages.increment(int(since), cursor)
             if not came.end and came.cursor in (None, cursor):
-                raise ContractError(f"the incremental export does not get ahead: cursor {cursor}")
+                raise ContractError("the incremental export does not get ahead: one cursor came twice")
             candidates.add(self._read(came.lines))
             cursor = came.cursor or cursor
             if came.end:

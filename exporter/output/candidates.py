@@ -63,8 +63,8 @@ def read_changes(lines: Iterable[bytes], roles: Iterable[Role], permission_set: 
         try:
             head = _head.decode(line)
             created, updated = (_seconds(time) for time in (head.created_at, head.updated_at))
-        except (msgspec.DecodeError, ValueError, TypeError) as exc:
-            raise NotAPage(f"a user does not say when he was changed ({exc})") from exc
+        except (msgspec.DecodeError, ValueError, TypeError):
+            raise NotAPage("a user does not say when he was changed") from None  # such an error quotes the user
         role = wanted.get(_said(head.role))
         selected = permission_set is None or bytes(head.custom_role_id) == b"%d" % permission_set
         if role is not None and bytes(head.active) != b"false" and selected:

@@ -210,16 +210,16 @@ def _check_start(walk: Walk, before: str | None) -> None:
     if walk.position.cursor is None:
         walk.head = before
     elif before is not None and before == walk.head:
-        raise _circle(walk.role, before)
+        raise _circle(walk.role)
 
 
-def _circle(role: Role, cursor: str | None) -> ContractError:
-    return ContractError(f"the walk over {role} goes in a circle: cursor {cursor} came twice")
+def _circle(role: Role) -> ContractError:
+    return ContractError(f"the walk over {role} goes in a circle: one cursor came twice")
 
 
 def _check_advance(walk: Walk, cursor: str | None) -> None:
     if cursor in (walk.position.cursor, walk.milestone):
-        raise _circle(walk.role, cursor)
+        raise _circle(walk.role)
     walk.laps += 1
     if walk.laps & (walk.laps - 1) == 0:
         walk.milestone = cursor

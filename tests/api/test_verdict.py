@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from exporter.account import WORDS
 from exporter.api.verdict import (
     DEFAULT_HOLD,
     MAX_HOLD,
-    WORDS,
     Again,
     CursorRefused,
     Final,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import stat
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ import pytest
 import exporter
 from exporter import AuthError, ContractError, ExportError, NetworkError, Options, UsageError
 from exporter.account.credentials import load_account
-from exporter.api.connection import ENOUGH
+from exporter.account.hiding import PIECE
 from tests.support.front_server import Asked, Front, Reply
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.zexport_process import AT_ONCE, COMMAND, FAST, environment, expected_lines, role_files, sorted_lines
@@ -174,25 +175,6 @@ async def test_a_server_that_repeats_our_credentials_is_not_quoted_with_them(
     assert not [name for name, content in _left_behind(tmp_path).items() if SECRET.search(content)]
 
 
-@pytest.mark.parametrize("environ", [ENV, {"ZENDESK_OAUTH_TOKEN": TOKEN}])
-@pytest.mark.parametrize("form", ESCAPES)
-def test_credentials_of_either_kind_are_hidden_in_whichever_way_they_are_escaped(
-    environ: dict[str, str], form: str
-) -> None:
-    account = load_account("acme", environ)
-    assert account.credentials is not None
-    hidden = account.hider()(ESCAPES[form](f"<{account.credentials.header()}> {TOKEN}").encode())
-    assert hidden.count(b"***") == 2, hidden
-    assert not SECRET.search(hidden)
-
-
-@pytest.mark.parametrize("piece", ["\\", "%25", "&#0", TOKEN[:-1], ENCODED[:-5], quote(TOKEN, safe="")[:-1], TOKEN])
-def test_hiding_takes_linear_time(piece: str) -> None:
-    began = time.process_time()
-    load_account("acme", ENV).hider()((piece * ENOUGH)[:ENOUGH].encode())  # no more than that is looked at
-    assert time.process_time() - began < 1.0
-
-
 @pytest.mark.anyio
 async def test_the_words_of_a_refusal_that_go_into_the_manifest_hold_no_token(sandbox: str, tmp_path: Path) -> None:
     # Where both ways to ask for changes are refused, the manifest says in the server's words why.
@@ -219,9 +201,46 @@ async def test_a_redirect_is_not_followed_and_its_target_is_told_without_our_cre
         with Front(answer=redirect) as front, pytest.raises(AuthError, match="redirect") as caught:
             await exporter.export_users(load_account(front.url, ENV), tmp_path, options=Options(rate=1e6))
     assert trap.received == b""
-    assert f"http://localhost:{trap.port}/Basic%20***" in str(caught.value)
+    assert f"HTTP {status} to ***" in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert not SECRET.search(str(caught.value).encode())
+
+
+@pytest.mark.anyio
+async def test_a_link_that_bears_our_token_as_its_host_is_warned_of_without_it(sandbox: str, tmp_path: Path) -> None:
+    host = re.sub("[^A-Za-z0-9]", "", TOKEN).upper()
+
+    def answer(asked: Asked) -> Reply | None:
+        if "/count" in asked.target:
+            return None
+        links = {"next": f"https://{host[:9]}.{host[9:]}.example/x"}
+        page = {"users": [], "meta": {"has_more": False, "after_cursor": None, "before_cursor": None}, "links": links}
+        return Reply(200, json.dumps(page).encode())
+
+    seen: list[exporter.Event] = []
+    with Front(sandbox, answer) as front:
+        account, options = load_account(front.url, ENV), Options(rate=1e6, sweep=False)
+        with suppress(ExportError):
+            await exporter.export_users(account, tmp_path, options=options, observer=seen.append)
+    left = _left_behind(tmp_path)
+    assert b"links of the server led to ***" in left["manifest.json"]
+    assert not [name for name, content in left.items() if host[:PIECE].encode() in content.upper()]
+    assert host[:PIECE] not in repr(seen).upper()
+
+
+@pytest.mark.anyio
+async def test_a_time_that_is_our_header_is_not_quoted(sandbox: str, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Reply | None:
+        if "updated_at" not in asked.target and "incremental" not in asked.target:
+            return None
+        user = {"id": 7, "role": "agent", "created_at": asked.headers["authorization"], "updated_at": TOKEN}
+        meta = {"has_more": False, "after_cursor": "a", "before_cursor": "a"}
+        return Reply(200, json.dumps({"users": [user], "meta": meta, "end_of_stream": True}).encode())
+
+    with Front(sandbox, answer) as front:
+        finished = await exporter.export_users(load_account(front.url, ENV), tmp_path, options=Options(rate=1e6))
+    assert "does not say when he was changed" in finished.missing
+    assert not [name for name, content in _left_behind(tmp_path).items() if SECRET.search(content)]
 
 
 @pytest.mark.anyio

@@ -225,7 +225,7 @@ def test_a_circle_is_met_within_its_length_three_times(tail: int, length: int, r
 
 def test_a_cursor_that_leads_to_itself_is_met_at_once() -> None:
     walk = Walk(1, Role.AGENT, Position("c"))
-    with pytest.raises(ContractError, match="cursor c came twice"):
+    with pytest.raises(ContractError, match="one cursor came twice"):
         accept(walk, page_of(1, after="c"), by_id=True, trusted=True)
 
 
