@@ -6,16 +6,33 @@ credentials belong to one origin, and plain HTTP is for loopback alone (P9).
 
 from __future__ import annotations
 
-from exporter.account.credentials import LONGEST, Account, ApiToken, OAuthToken, Secret, load_account
+from exporter.account.credentials import (
+    LONGEST,
+    Account,
+    ApiToken,
+    OAuthToken,
+    Secret,
+    load_account,
+    load_authorities,
+    parse_origin,
+)
 from exporter.account.hiding import WORDS, Hiding
+from exporter.account.tokens import ASKED_LIFE, ASKED_REFRESH_LIFE, Renewing, Token, read_token
 
 __all__ = [
+    "ASKED_LIFE",
+    "ASKED_REFRESH_LIFE",
     "LONGEST",
     "WORDS",
     "Account",
     "ApiToken",
     "Hiding",
     "OAuthToken",
+    "Renewing",
     "Secret",
+    "Token",
     "load_account",
+    "load_authorities",
+    "parse_origin",
+    "read_token",
 ]

@@ -9,10 +9,14 @@ import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from exporter.account.hiding import Hiding
 from exporter.errors import UsageError
+
+if TYPE_CHECKING:
+    from exporter.account.tokens import Renewing
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:/\[\]-]+")  # no userinfo, no query, nothing that looks like what it is not
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)  # one DNS label (RFC 1035)
@@ -85,7 +89,7 @@ class OAuthToken:
         return (self.token.reveal(),)
 
 
-Credentials = ApiToken | OAuthToken
+Credentials: TypeAlias = "ApiToken | OAuthToken | Renewing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def load_account(
     :raises UsageError: if the address makes no sense, credentials are missing, or the file can't be read.
     """
     origin = parse_origin(text)
-    tls = None if ca_file is None else _trusting(ca_file)
+    tls = load_authorities(ca_file)
     email = environ.get("ZENDESK_EMAIL", "").strip()
     oauth, api = environ.get("ZENDESK_OAUTH_TOKEN", ""), environ.get("ZENDESK_API_TOKEN", "")
     if token is not None:
@@ -163,8 +167,14 @@ def load_account(
     return account
 
 
-def _trusting(ca_file: str | os.PathLike[str]) -> ssl.SSLContext:
-    """Trust these authorities and no others; certificates and host names are checked as ever."""
+def load_authorities(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext | None:
+    """Trust these authorities and no others; certificates and host names are checked as ever.
+
+    :returns: None without a file: the system's are trusted.
+    :raises UsageError: if it can't be read.
+    """
+    if ca_file is None:
+        return None
     try:
         return ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as exc:

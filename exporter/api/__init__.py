@@ -7,6 +7,7 @@ pass by itself; no 429 of our own making (P5); every wait has an end (P8).
 from __future__ import annotations
 
 from exporter.api.client import PATIENCE, Client, open_client
+from exporter.api.connection import Connection, Response, open_connection
 from exporter.api.pace import SLOW_START, Pace, PaceStatistics, Permit
 from exporter.api.verdict import MAX_HOLD, CursorRefused
 
@@ -15,9 +16,12 @@ __all__ = [
     "PATIENCE",
     "SLOW_START",
     "Client",
+    "Connection",
     "CursorRefused",
     "Pace",
     "PaceStatistics",
     "Permit",
+    "Response",
     "open_client",
+    "open_connection",
 ]

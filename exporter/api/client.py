@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import anyio
 
@@ -45,8 +45,11 @@ FIRST_PATIENCE = 30.0
 """Seconds of patience before the account has answered at all: then a wrong name is likelier than an outage."""
 PATIENCE = 900.0
 """Seconds without any success after which a run gives up: longer than a usual maintenance window's hiccups."""
+RENEWALS = 3
+"""Times that a request is sent again because its token had ended: another run of the same login may renew as well."""
 
 T = TypeVar("T")
+Params: TypeAlias = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class Client:
     async def _fetch(
         self,
         path: str,
-        params: list[tuple[str, str]],
+        params: Params,
         role: Role | None,
         read: Callable[[bytes], T],
         *,
@@ -253,14 +256,14 @@ class Client:
         return max(started, self._succeeded) + patience - self._clock()
 
     async def _ask(
-        self, path: str, params: list[tuple[str, str]], *, sent_cursor: bool, permit: Permit | None = None
+        self, path: str, params: Params, *, sent_cursor: bool, permit: Permit | None = None, renewals: int = RENEWALS
     ) -> _Answer:
-        """Send one request under a permit."""
+        """Send one request under a permit; and again, under another, if its token had ended."""
         permit = permit or await self._pace.permit()
         quota, judged = Quota(), None
         self._requests += 1
         try:
-            came = await self._connection.get(path, params)
+            came = await self._connection.get(path, params, renew=renewals > 0)
             if came.status:
                 self._answered = True
                 quota = read_quota(came.headers)
@@ -273,6 +276,8 @@ class Client:
         finally:
             failed = isinstance(judged, Again) and not judged.hold
             self._pace.learn(permit, quota, failed=failed)
+        if came.stale:
+            return await self._ask(path, params, sent_cursor=sent_cursor, renewals=renewals - 1)
         return _Answer(judged, came.body)
 
 

@@ -10,12 +10,12 @@ import os
 import resource
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from yarl import URL
 
-from exporter.account import Account
+from exporter.account import Account, ApiToken, OAuthToken, Renewing
 from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
 from exporter.api.verdict import Again, Final, NoPage
 from exporter.errors import ContractError, NetworkError
@@ -34,29 +34,66 @@ class Response:
 
     :param status: 0 if there was no response.
     :param failure: why there is no body, None if there is one.
+    :param stale: its token was refused, and there is a new one.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     failure: Again | NoPage | Final | None = None
+    stale: bool = False
 
 
 class Connection:
     """Connections to one account. Made by `open_connection`."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, origin: str, renewing: Renewing | None = None) -> None:
         self._session = session
         self.origin = origin
         self._url = URL(origin)
+        self._renewing = renewing
 
-    async def get(self, path: str, params: Sequence[tuple[str, str]]) -> Response:
-        """Send one request; what goes wrong is in the response."""
-        status = 0
-        headers: Mapping[str, str] = {}
+    async def get(
+        self, path: str, params: Sequence[tuple[str, str]] = (), *, method: str = "GET", renew: bool = True
+    ) -> Response:
+        """Send one request; what goes wrong is in the response.
+
+        A token that ends is renewed ahead of that; one that is refused all the same is renewed, and `stale` says so:
+        the request is to be sent once more, under a permit of its own.
+
+        :param method: GET, or what changes nothing when it is sent once more: DELETE.
+        :param renew: False for a request that was sent once more: its refusal stands.
+        :raises AuthError, NetworkError, OutputError: if there is no token to be had.
+        """
+        if self._renewing is None:
+            return await self.send(method, path, params)
+        token = await self._renewing.token()
+        came = await self.send(method, path, params, headers={"Authorization": f"Bearer {token.reveal()}"})
+        if not renew or came.status != 401 or b"invalid_token" not in came.body:
+            return came
+        await self._renewing.renewed(token)
+        return replace(came, stale=True)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: object = None,
+    ) -> Response:
+        """Send one request as it is told to.
+
+        :param content: what to send as JSON; None sends no body.
+        """
+        status, sent = 0, headers
+        headers = {}
         try:
             url = self._url.with_path(path).with_query(params)
-            async with self._session.get(url, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, allow_redirects=False, headers=sent, json=content
+            ) as response:
                 status, headers = response.status, response.headers  # which know no upper or lower case
                 raw = await read_body(response.content)
                 body = decoded(raw, headers.get("Content-Encoding", ""))
@@ -121,8 +158,11 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
     :param patience: seconds without success after which a run gives up; no request hangs for longer than half of it.
     """
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"zexport/{VERSION}"}
-    if account.credentials is not None:
+    renewing: Renewing | None = None
+    if isinstance(account.credentials, ApiToken | OAuthToken):
         headers["Authorization"] = account.credentials.header()
+    else:
+        renewing = account.credentials
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=account.tls or True),  # the pace bounds what is in flight
         timeout=timeouts(patience),
@@ -133,4 +173,4 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
     ) as session:
         # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
         session._retry_connection = False
-        yield Connection(session, account.origin)
+        yield Connection(session, account.origin, renewing)

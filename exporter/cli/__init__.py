@@ -18,8 +18,9 @@ examples:
   zexport estimate acme                        how many users, how many minutes; writes nothing
   zexport status acme-users                    how far it is
   zexport verify acme-users                    prove the files against the manifest
+  zexport login acme                           log in by an OAuth client, once for all later runs
 
-credentials, from the environment:
+credentials, from zexport login, or from the environment:
   ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or --token-file FILE
 
 exit codes:

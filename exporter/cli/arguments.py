@@ -34,6 +34,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_query(estimate)
     _add_rate(estimate)
     _add_token(estimate)
+    _add_login(commands)
     _add(
         commands,
         "demo",
@@ -51,6 +52,35 @@ def add_sandbox(commands: argparse._SubParsersAction[argparse.ArgumentParser], w
         add_parser(commands, _SANDBOX)
     else:
         commands.add_parser("sandbox", help=_SANDBOX)
+
+
+def _add_login(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    login = _add(
+        commands,
+        "login",
+        "ACCOUNT …",
+        "log in by an OAuth client, for all later runs",
+        "zexport login acme\n  zexport login acme --client-id cron --secret-file secret.txt",
+    )
+    login.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    login.add_argument("--client-id", metavar="ID", help="identifier of the OAuth client (default: it is asked for)")
+    login.add_argument("--secret-file", metavar="FILE", help="read the client's secret from a file, - for stdin")
+    login.add_argument("--scope", metavar="SCOPE", help="what to ask for (default: read, or what the client may have)")
+    login.add_argument("--browser", action="store_true", help="as a person, though the client has a secret")
+    login.add_argument("--no-browser", action="store_true", help="print the address, and take the pasted redirect")
+    _add_ca(login)
+    whoami = _add(
+        commands,
+        "whoami",
+        "[ACCOUNT] …",
+        "which credentials would be used, and whose they are",
+        "zexport whoami acme",
+    )
+    whoami.add_argument("account", metavar="ACCOUNT", nargs="?", help=f"{_ACCOUNT} (default: name all stored logins)")
+    _add_token(whoami)
+    logout = _add(commands, "logout", "ACCOUNT", "revoke and forget a stored login", "zexport logout acme")
+    logout.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    _add_ca(logout)
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -150,6 +180,10 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="FILE", help="read the token from a file, - for stdin")
+    _add_ca(parser)
+
+
+def _add_ca(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ca-file", metavar="FILE", help="trust these authorities (PEM) in place of the system's: for TLS proxies"
     )

@@ -63,6 +63,8 @@ def test_a_room_says_what_it_is_for(room: Path) -> None:
         ("sqlite3", {"ledger", "output"}),
         ("aiolimiter", {"api"}),
         ("rich", {"cli"}),
+        ("platformdirs", {"logins"}),
+        ("keyring", {"logins"}),
         ("argparse", {"cli"}),
     ],
 )
@@ -119,7 +121,7 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
         exporter.nothing_of_ours  # noqa: B018 (it is the access that raises)
 
 
-@pytest.mark.parametrize("heavy", ["aiohttp", "rich", "sqlite3", "msgspec", "anyio"])
+@pytest.mark.parametrize("heavy", ["aiohttp", "rich", "sqlite3", "msgspec", "anyio", "platformdirs"])
 def test_help_imports_nothing_heavy(heavy: str) -> None:
     script = (
         "import sys, exporter.cli as cli\n"

@@ -270,7 +270,7 @@ def test_a_token_file_that_others_can_read_is_warned_of(
         named.symlink_to(path)
     account = account_from(Namespace(account="acme", token_file=os.fspath(named), ca_file=None))
     assert account.credentials is not None
-    assert account.credentials.token.reveal() == TOKEN
+    assert TOKEN in account.credentials.secrets()
     said = capsys.readouterr().err
     assert ("others can read" in said) == warned
     assert "\x1b" not in said

@@ -20,12 +20,14 @@ AT_ONCE = ("--rate", "1000000")
 """Spares a run the third of a second that a careful start takes, where that is not what is tested."""
 ROLES = ("end-user", "agent", "admin")
 TIMEOUT = 60.0
+NO_LOGINS = {"XDG_CONFIG_HOME": "/nonexistent", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+"""Neither a stored login of whoever runs the tests, nor his keyring."""
 
 
 def environment(**more: str) -> dict[str, str]:
     """Return an environment without credentials or terminal settings of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZENDESK_", "COLUMNS", "LINES"))}
-    return kept | {"NO_COLOR": "1"} | more
+    return kept | {"NO_COLOR": "1"} | NO_LOGINS | more
 
 
 def zexport(
