@@ -151,13 +151,18 @@ class Client:
 
         :raises UsageError: if the account refuses that order.
         """
-        params = parameters(query, *query.roles, after=after)
+        return await self.look(query, *query.roles, after=after)
+
+    async def look(
+        self, query: Query, *roles: Role, after: str | None = None, before: str | None = None
+    ) -> Page | CursorRefused:
+        """Fetch one page of some roles together, of everyone if none is named: to look at, not to write."""
         return await self._fetch(
             LIST,
-            params,
+            parameters(query, *roles, after=after, before=before),
             None,
-            lambda body: self._reader.page(body, query, *query.roles, after=after),
-            sent_cursor=bool(after),
+            lambda body: self._reader.page(body, query, *roles, after=after),
+            sent_cursor=bool(after or before),
         )
 
     async def increment(self, start: int, cursor: str | None) -> Increment:

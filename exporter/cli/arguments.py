@@ -21,8 +21,18 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_run(commands)
     status = _add(commands, "status", "DEST", "how far, how fast, what is left", "zexport status acme-users")
     status.add_argument("destination", metavar="DEST", help="a folder, a file, or the --ledger of an export to stdout")
-    verify = _add(commands, "verify", "DEST", "prove the files against the manifest", "zexport verify acme-users")
+    verify = _add(
+        commands,
+        "verify",
+        "DEST",
+        "prove the files against the manifest",
+        "zexport verify acme-users\n  zexport verify acme-users --against acme   and look into the account",
+    )
     verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to")
+    verify.add_argument("--against", metavar="ACCOUNT", help="then look for users of the account who are not in it")
+    verify.add_argument("--sample", metavar="N", type=_count, help="pages to look at, at random places (default 100)")
+    _add_rate(verify)
+    _add_token(verify)
     estimate = _add(
         commands,
         "estimate",

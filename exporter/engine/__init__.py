@@ -6,13 +6,18 @@ whole, P1 to P8.
 
 from __future__ import annotations
 
+from exporter.engine.audit import CONFIDENCE, Audit, Auditor, audited_query
 from exporter.engine.engine import Limits
 from exporter.engine.export import Export, Options
 from exporter.engine.finishing import users_of
 
 __all__ = [
+    "CONFIDENCE",
+    "Audit",
+    "Auditor",
     "Export",
     "Limits",
     "Options",
+    "audited_query",
     "users_of",
 ]

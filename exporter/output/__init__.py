@@ -10,7 +10,7 @@ from exporter.output.candidates import Candidates, Change, Written, read_changes
 from exporter.output.channel import ChannelSink
 from exporter.output.digest import Digest
 from exporter.output.files import FileSink
-from exporter.output.ids import RepeatedIds, WrittenIds
+from exporter.output.ids import IdIndex, RepeatedIds, WrittenIds
 from exporter.output.reading import DAMAGE, id_of, open_plain, read_back
 from exporter.output.sink import Sideloads, Sink
 from exporter.output.stdout import StdoutSink
@@ -22,6 +22,7 @@ __all__ = [
     "ChannelSink",
     "Digest",
     "FileSink",
+    "IdIndex",
     "RepeatedIds",
     "Sideloads",
     "Sink",

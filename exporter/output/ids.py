@@ -6,10 +6,11 @@ import os
 import sqlite3
 import tempfile
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from heapq import merge
-from itertools import pairwise
+from heapq import heappush, heappushpop, merge
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -86,10 +87,14 @@ class RepeatedIds:
 
     def twice(self) -> Iterator[int]:
         """Yield every id that comes again, as often as it does, in order."""
+        return (lower for lower, upper in pairwise(self.in_order()) if lower == upper)
+
+    def in_order(self) -> Iterator[int]:
+        """Yield every id that was counted, in order."""
         self._spill()
         starts = [sum(self._runs[:number]) for number in range(len(self._runs))]
         runs = [self._read(start, count) for start, count in zip(starts, self._runs, strict=True)]
-        return (lower for lower, upper in pairwise(merge(*runs)) if lower == upper)
+        return merge(*runs)
 
     def _spill(self) -> None:
         with translated(self._path):
@@ -105,3 +110,63 @@ class RepeatedIds:
                 piece = os.pread(self._file.fileno(), min(BLOCK, start + count - at) * _WIDTH, at * _WIDTH)
             block.frombytes(piece)
             yield from block
+
+
+WIDEST = 20
+"""Gaps that are remembered: a hole is among the first few, and ids that come in clusters have wide gaps as well."""
+
+
+class IdIndex:
+    """Ids in order, each once, on disk: by rank, and by id.
+
+    :param ids: in order; some may come several times.
+    :raises OutputError: from every method, if the disk for temporary files refuses.
+    """
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self._path = Path("the folder for temporary files")
+        self._count = 0
+        gaps: list[tuple[int, int, int]] = []
+        with translated(self._path):
+            self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
+            block, last = array("q"), -1
+            for user_id, _ in groupby(ids):
+                if last >= 0 and user_id - last > 1:
+                    gap = (user_id - last, last, user_id)
+                    heappush(gaps, gap) if len(gaps) < WIDEST else heappushpop(gaps, gap)
+                block.append(user_id)
+                last = user_id
+                if len(block) == RUN:
+                    block = self._write(block)
+            self._write(block)
+            self._file.flush()
+        self.widest = [(lower, upper) for _, lower, upper in sorted(gaps, reverse=True)]
+        """The widest gaps between neighbours, the widest first."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, rank: int) -> int:
+        """Return an id by its rank; negative ones count from the end."""
+        rank += len(self) if rank < 0 else 0
+        if not 0 <= rank < len(self):
+            raise IndexError(rank)
+        with translated(self._path):
+            (user_id,) = array("q", os.pread(self._file.fileno(), _WIDTH, rank * _WIDTH))
+        return user_id
+
+    def __contains__(self, user_id: int) -> bool:
+        rank = bisect_left(self, user_id)
+        return rank < len(self) and self[rank] == user_id
+
+    def _write(self, block: array[int]) -> array[int]:
+        block.tofile(self._file)
+        self._count += len(block)
+        return array("q")

@@ -11,6 +11,7 @@ from exporter.proof.manifest import (
     describe_file,
     first_user,
     is_manifest,
+    read_manifest,
     verify,
     write_manifest,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "describe_file",
     "first_user",
     "is_manifest",
+    "read_manifest",
     "verify",
     "write_manifest",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -123,12 +123,13 @@ class _Line(msgspec.Struct):
 _line = msgspec.json.Decoder(_Line)
 
 
-def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
+def verify(destination: Destination | str | os.PathLike[str], keep: RepeatedIds | None = None) -> Verified:
     """Prove the files of a finished export against its manifest.
 
     Each file has the size and SHA-256 that the manifest names, each line is a JSON object, each user has an id, and
     there are as many different ids as the manifest says, and lines superseded by a newer one of the same id.
 
+    :param keep: counts the ids, and is left open: for whoever needs them afterwards without reading all of it again.
     :raises IncompleteError: if there is no manifest yet.
     """
     if not isinstance(destination, Destination):
@@ -137,7 +138,7 @@ def verify(destination: Destination | str | os.PathLike[str]) -> Verified:
         raise UsageError("stdout without --ledger leaves no manifest to verify")
     manifest = read_manifest(destination.manifest)
     found = Verified()
-    with RepeatedIds() as ids:
+    with nullcontext(keep) if keep is not None else RepeatedIds() as ids:
         for entry in manifest["files"]:
             if entry["path"] == "-":
                 found.problems.append("the users went to stdout: there is no file to verify")
