@@ -18,7 +18,7 @@ import anyio
 
 from exporter.account import Account
 from exporter.api import retry
-from exporter.api.connection import Connection, most_connections, open_connection
+from exporter.api.connection import Connection, Response, most_connections, open_connection
 from exporter.api.pace import Pace, Permit
 from exporter.api.reader import Reader
 from exporter.api.verdict import (
@@ -62,10 +62,10 @@ class ClientStatistics:
 
 @dataclass(slots=True)
 class _Answer:
-    """What came back: a verdict, and the body to read where it is Ok."""
+    """What came back, and the verdict on it: where that is Ok, there is a body to read."""
 
     verdict: Verdict
-    body: bytes = b""
+    came: Response
 
 
 class Client:
@@ -137,7 +137,7 @@ class Client:
         match answer.verdict:
             case Ok():
                 with suppress(ContractError, TextError):
-                    page = self._reader.page(answer.body, query, role, after=after)
+                    page = self._reader.page(answer.came.body, query, role, after=after)
                     self._succeeded = self._clock()
                     return page
             case Again(hold=True) as again:
@@ -157,12 +157,9 @@ class Client:
         self, query: Query, *roles: Role, after: str | None = None, before: str | None = None
     ) -> Page | CursorRefused:
         """Fetch one page of some roles together, of everyone if none is named: to look at, not to write."""
+        params, sent = parameters(query, *roles, after=after, before=before), bool(after or before)
         return await self._fetch(
-            LIST,
-            parameters(query, *roles, after=after, before=before),
-            None,
-            lambda body: self._reader.page(body, query, *roles, after=after),
-            sent_cursor=bool(after or before),
+            LIST, params, None, lambda body: self._reader.page(body, query, *roles, after=after), sent_cursor=sent
         )
 
     async def increment(self, start: int, cursor: str | None) -> Increment:
@@ -187,7 +184,6 @@ class Client:
         params = [("role[]", role.value)]
         if query.permission_set is not None:
             params.append(("permission_set", str(query.permission_set)))
-
         counted = await self._fetch(COUNT, params, role, read_count)
         return None if isinstance(counted, CursorRefused) else counted
 
@@ -213,7 +209,7 @@ class Client:
             verdict = answer.verdict
             if isinstance(verdict, Ok):
                 try:
-                    result = read(answer.body)
+                    result = read(answer.came.body)
                 except NotAPage as exc:
                     verdict = NoPage(str(exc))
                 else:
@@ -283,7 +279,7 @@ class Client:
             self._pace.learn(permit, quota, failed=failed)
         if came.stale:
             return await self._ask(path, params, sent_cursor=sent_cursor, renewals=renewals - 1)
-        return _Answer(judged, came.body)
+        return _Answer(judged, came)
 
 
 @asynccontextmanager
