@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from exporter.errors import AuthError, UsageError
 
@@ -68,7 +68,8 @@ class Browsing:
 
         :raises AuthError: if it was refused there.
         """
-        fields = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+        query = target.partition("?")[2].partition("#")[0]  # of anything: whoever likes can send to the port
+        fields = {name: values[0] for name, values in parse_qs(query).items()}
         if not secrets.compare_digest(fields.get("state", "").encode(), self.state.encode()):
             return None
         if "error" in fields:
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Hand the redirect on and thank, or say that it is nothing here."""
         there = self.server
         assert isinstance(there, Landing)
-        ours = urlsplit(self.path).path == _PATH
+        ours = self.path.partition("?")[0] == _PATH
         try:
             code = there.browsing.read(self.path) if ours and there.browsing else None
         except AuthError as exc:

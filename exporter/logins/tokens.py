@@ -80,7 +80,7 @@ def _code(came: Response) -> str:
         code = json.loads(came.body)["error"]
     except (ValueError, KeyError, TypeError):
         code = None
-    return code if code in WORDS else f"HTTP {came.status}"
+    return code if isinstance(code, str) and code in WORDS else f"HTTP {came.status}"
 
 
 def _failure(came: Response) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -16,6 +20,14 @@ FLAGS = (
     *(flag for port in PORTS for flag in ("--redirect-url", redirect_url(port))),
 )
 """Of a sandbox with a confidential client and a public one."""
+
+
+@contextmanager
+def only_we_land() -> Iterator[None]:
+    """Keep other tests from the ports that a browser is led back to, as long as the context lasts."""
+    with (Path(tempfile.gettempdir()) / "zexport-tests-of-login.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def settings(folder: Path) -> dict[str, str]:
