@@ -9,19 +9,24 @@ from __future__ import annotations
 from exporter.api.client import PATIENCE, Client, open_client
 from exporter.api.connection import Connection, Response, open_connection
 from exporter.api.pace import SLOW_START, Pace, PaceStatistics, Permit
-from exporter.api.verdict import MAX_HOLD, CursorRefused
+from exporter.api.raw import Answered, ask_raw
+from exporter.api.verdict import MAX_HOLD, CursorRefused, Final, read_quota
 
 __all__ = [
     "MAX_HOLD",
     "PATIENCE",
     "SLOW_START",
+    "Answered",
     "Client",
     "Connection",
     "CursorRefused",
+    "Final",
     "Pace",
     "PaceStatistics",
     "Permit",
     "Response",
+    "ask_raw",
     "open_client",
     "open_connection",
+    "read_quota",
 ]

@@ -44,6 +44,18 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_query(estimate)
     _add_rate(estimate)
     _add_token(estimate)
+    probe = _add(
+        commands,
+        "probe",
+        "ACCOUNT …",
+        "what this account's API does where no document says, and what that means for an export",
+        "zexport probe acme\n  zexport probe acme --report probe.json   without personal data: for a bug report",
+    )
+    probe.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    probe.add_argument("--report", metavar="FILE", help="write what was asked and answered, without personal data")
+    probe.add_argument("--json", action="store_true", help="print what was found as JSON")
+    _add_rate(probe)
+    _add_token(probe)
     _add_login(commands)
     _add(
         commands,

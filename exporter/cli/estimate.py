@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from math import ceil
 
 from exporter.account import Account
-from exporter.api import SLOW_START, Client, Pace, open_client
+from exporter.api import SLOW_START, Client, Pace, ask_raw, open_client
 from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
+from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
+from exporter.engine import Probe
 from exporter.errors import ContractError, IncompleteError, UsageError
 from exporter.model import MAX_PAGE_SIZE, Query, Role
 
@@ -22,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
     pace = Pace(args.rate, args.share)
-    counts = run_loop(_counts, account, query, pace)
+    counts, course = run_loop(_ask, account, query, pace)
     limit = pace.statistics().limit
     rate = args.rate or (limit or SLOW_START) * args.share
     pages = sum(ceil((count or 0) / MAX_PAGE_SIZE) for count in counts.values())
@@ -32,12 +35,19 @@ def main(args: argparse.Namespace) -> int:
     of = f" ({args.share:.0%} of the account's {limit})" if limit and args.rate is None else ""
     print(f"at {rate:,.0f} requests a minute{of}: {pages / rate:,.1f} minutes at least")
     print("The account's own counts are estimates: above 100,000 they may be a day old, or capped there for a while.")
+    if course:
+        print(f"{course} zexport probe {clean(args.account)} tells more.")
     return IncompleteError.exit_code if None in counts.values() else 0
 
 
-async def _counts(account: Account, query: Query, pace: Pace) -> dict[Role, int | None]:
+async def _ask(account: Account, query: Query, pace: Pace) -> tuple[dict[Role, int | None], str]:
     async with open_client(account, pace) as client:
-        return {role: await _count(client, query, role) for role in query.roles}
+        counts = {role: await _count(client, query, role) for role in query.roles}
+        try:
+            probed = await Probe(partial(ask_raw, client)).brief()
+        except ContractError:  # the export will meet it, and tell
+            return counts, ""
+        return counts, probed.in_a_line()
 
 
 async def _count(client: Client, query: Query, role: Role) -> int | None:

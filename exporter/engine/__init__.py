@@ -10,6 +10,7 @@ from exporter.engine.audit import CONFIDENCE, Audit, Auditor, audited_query
 from exporter.engine.engine import Limits
 from exporter.engine.export import Export, Options
 from exporter.engine.finishing import users_of
+from exporter.engine.probe import Probe, Probed
 
 __all__ = [
     "CONFIDENCE",
@@ -18,6 +19,8 @@ __all__ = [
     "Export",
     "Limits",
     "Options",
+    "Probe",
+    "Probed",
     "audited_query",
     "users_of",
 ]
