@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exporter.account import Account, ApiToken, OAuthToken, Secret, load_account
+    from exporter.account import Account, ApiToken, OAuthToken, Secret
     from exporter.destination import Compression
     from exporter.engine import Limits, Options
     from exporter.errors import (
@@ -53,18 +53,20 @@ if TYPE_CHECKING:
         Started,
     )
     from exporter.library import export_users, stream_users
+    from exporter.logins import load_account
     from exporter.model import Item, Pagination, Query, Role, Sideload
     from exporter.proof import Verified, verify
     from exporter.version import VERSION as __version__  # noqa: N811
 
 _HOMES = {
-    "account": "Account ApiToken OAuthToken Secret load_account",
+    "account": "Account ApiToken OAuthToken Secret",
     "destination": "Compression",
     "engine": "Limits Options",
     "errors": "AuthError ClosedPipeError ContractError ExportError IncompleteError LedgerError LockedError "
     "NetworkError OutputError UsageError",
     "events": "Event Failed Finished Held Observer Progress Retrying RoleProgress Split Started",
     "library": "export_users stream_users",
+    "logins": "load_account",
     "proof": "Verified verify",
     "model": "Item Pagination Query Role Sideload",
 }

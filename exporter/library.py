@@ -9,11 +9,12 @@ from os import PathLike, fspath
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from exporter.account import Account, load_account
+from exporter.account import Account
 from exporter.destination import STDOUT, Compression, parse_destination
 from exporter.engine import Export, Options
 from exporter.errors import ClosedPipeError, ExportError, IncompleteError
 from exporter.events import Finished, Observer, ignore
+from exporter.logins import load_account
 from exporter.model import Item, Query
 from exporter.output import ChannelSink
 

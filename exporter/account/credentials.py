@@ -55,6 +55,14 @@ class Secret:
         return self._text
 
 
+def bearer(text: str) -> Secret:
+    """Read an access token, though it was copied with the scheme before it.
+
+    :raises UsageError: if it can be none.
+    """
+    return Secret(re.sub(r"^\s*(?:authorization:\s*)?bearer\s+", "", text, flags=re.IGNORECASE))
+
+
 @dataclass(frozen=True, slots=True)
 class ApiToken:
     """An API token and the e-mail address of its user: Basic authentication as `email/token:TOKEN` (documented)."""
@@ -133,7 +141,7 @@ def load_account(
 ) -> Account:
     """Read an account's address, and its credentials out of the environment.
 
-    `ZENDESK_OAUTH_TOKEN`, or `ZENDESK_EMAIL` and `ZENDESK_API_TOKEN`. A sandbox on loopback needs none.
+    `ZENDESK_OAUTH_TOKEN`, else `ZENDESK_EMAIL` and `ZENDESK_API_TOKEN`. A sandbox on loopback needs none.
 
     :param token: a token from elsewhere, in place of the variable: an API token if `ZENDESK_EMAIL` is set, else OAuth.
     :param ca_file: certificates of authorities (PEM), in place of the system's.
@@ -146,23 +154,21 @@ def load_account(
     if token is not None:
         token = Secret(token).reveal()  # one that is empty was given all the same
         oauth, api = ("", token) if email else (token, "")
-    if oauth and api:
-        raise UsageError(
-            "ZENDESK_OAUTH_TOKEN and ZENDESK_API_TOKEN are both set", hint="Unset the one that is not meant."
-        )
     if oauth:
-        return Account(origin, OAuthToken(Secret(oauth)), tls)
+        return Account(origin, OAuthToken(bearer(oauth)), tls)
     if api and not email:
         raise UsageError("ZENDESK_API_TOKEN is set, but not ZENDESK_EMAIL", hint="An API token goes with its user.")
     if api:
-        if not email.isprintable() or ":" in email:
+        email = email.removesuffix("/token")  # as it stands in Zendesk's own examples
+        if not email.isprintable() or ":" in email or "@" not in email:
             raise UsageError("ZENDESK_EMAIL is no e-mail address")
         return Account(origin, ApiToken(email, Secret(api)), tls)
     account = Account(origin, tls=tls)
     if not account.loopback:
         raise UsageError(
             f"there are no credentials for {origin}",
-            hint="Set ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or give --token-file.",
+            hint="Run zexport login, or set ZENDESK_OAUTH_CLIENT_ID and ZENDESK_OAUTH_CLIENT_SECRET, or\n"
+            "ZENDESK_OAUTH_TOKEN. API tokens (ZENDESK_EMAIL, ZENDESK_API_TOKEN) end on 2027-04-30.",
         )
     return account
 

@@ -9,14 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.account import LONGEST, Account, load_account, load_authorities, parse_origin
+from exporter.account import LONGEST, Account, load_authorities
 from exporter.cli.clean import clean
 from exporter.cli.say import say
 from exporter.errors import UsageError
-from exporter.logins import find_login
+from exporter.logins import by_command, by_file, load_account, origin_of, several_kinds
 
-TOKENS = ("ZENDESK_OAUTH_TOKEN", "ZENDESK_API_TOKEN")
-"""Variables that say what to use: a stored login is for where none is set."""
 READ = 2 * LONGEST
 """Bytes that are read for a token: a name like /dev/zero has no end."""
 
@@ -26,13 +24,22 @@ def account_from(args: argparse.Namespace) -> Account:
 
     :raises UsageError: if the address makes no sense, or credentials are missing or can't be read.
     """
-    token = None if args.token_file is None else read_secret(args.token_file)
-    if token is None and not any(os.environ.get(name) for name in TOKENS):
-        bare = Account(parse_origin(args.account), tls=load_authorities(args.ca_file))
-        login = find_login(bare, args.ca_file)
-        if login is not None:
-            return replace(bare, credentials=login)
-    return load_account(args.account, token=token, ca_file=args.ca_file)
+    file, command = args.token_file, getattr(args, "token_command", None)
+    if file is not None and command is not None:
+        raise UsageError("--token-file and --token-command are both given", hint="Leave one of them out.")
+    if file is None and command is None:
+        account = load_account(args.account, ca_file=args.ca_file)
+        which = several_kinds(os.environ)
+        if which and not getattr(args, "quiet", False):
+            say(f"zexport: {which}")
+        return account
+    # A pipe is good for one reading.
+    again = command is not None or os.path.isfile(file)  # noqa: PTH113 (pathlib fails for names that are too long)
+    if not again or (command is None and os.environ.get("ZENDESK_EMAIL", "").strip()):
+        return load_account(args.account, token=read_secret(file), ca_file=args.ca_file)
+    bare = Account(origin_of(args.account), tls=load_authorities(args.ca_file))
+    found = by_file(bare, lambda: read_secret(file)) if command is None else by_command(bare, command)
+    return replace(bare, credentials=found)
 
 
 def read_secret(name: str, what: str = "token") -> str:

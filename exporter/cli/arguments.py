@@ -40,7 +40,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "users by role, pages, minutes at this account's rate; writes nothing",
         "zexport estimate acme\n  zexport estimate acme --role agent --share 0.5",
     )
-    estimate.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    estimate.add_argument("account", metavar="ACCOUNT", nargs="?", help=f"{_ACCOUNT} (default: $ZENDESK_SUBDOMAIN)")
     _add_query(estimate)
     _add_rate(estimate)
     _add_token(estimate)
@@ -117,7 +117,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  zexport run acme -o - --ledger l.db    into a pipe, resumable\n"
         "  zexport run acme --include organizations,groups --compress zstd",
     )
-    run.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
+    run.add_argument("account", metavar="ACCOUNT", nargs="?", help=f"{_ACCOUNT} (default: $ZENDESK_SUBDOMAIN)")
     run.add_argument(
         "-o",
         "--output",
@@ -201,7 +201,10 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--token-file", metavar="FILE", help="read the token from a file, - for stdin")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="read the token from a file, - for stdin; again if it ends"
+    )
+    parser.add_argument("--token-command", metavar="CMD", help="take the token that a command prints; again if it ends")
     _add_ca(parser)
 
 

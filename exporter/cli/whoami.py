@@ -8,7 +8,7 @@ from exporter.account import ApiToken
 from exporter.cli.account import account_from
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
-from exporter.logins import Proof, StoredLogin, open_store, prove
+from exporter.logins import MintedToken, Proof, StoredLogin, open_store, prove
 
 
 def main(args: argparse.Namespace) -> int:
@@ -24,6 +24,8 @@ def main(args: argparse.Namespace) -> int:
             store = open_store(account.name)
             used = f"the stored login of OAuth client {clean(login.profile.client)}, {kind}, "
             used += f"its secrets in {clean(store.describe(login.profile))}"
+        case MintedToken(source=source):
+            used = source
         case ApiToken(email):
             used = f"an API token of {clean(email)}"
         case None:

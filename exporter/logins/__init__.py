@@ -8,6 +8,8 @@ secrets stand in one place, and nowhere else.
 from __future__ import annotations
 
 from exporter.logins.browser import PORTS, Browsing, landing, redirect_url
+from exporter.logins.loading import load_account, origin_of, several_kinds
+from exporter.logins.minted import MintedToken, by_client, by_command, by_environment, by_file
 from exporter.logins.proof import Proof, prove, revoke
 from exporter.logins.store import Profile, Secrets, Store, open_store
 from exporter.logins.stored import StoredLogin, find_login
@@ -16,6 +18,7 @@ from exporter.logins.tokens import RefusedGrant, ask_for_token, kept
 __all__ = [
     "PORTS",
     "Browsing",
+    "MintedToken",
     "Profile",
     "Proof",
     "RefusedGrant",
@@ -23,11 +26,18 @@ __all__ = [
     "Store",
     "StoredLogin",
     "ask_for_token",
+    "by_client",
+    "by_command",
+    "by_environment",
+    "by_file",
     "find_login",
     "kept",
     "landing",
+    "load_account",
     "open_store",
+    "origin_of",
     "prove",
     "redirect_url",
     "revoke",
+    "several_kinds",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -19,6 +19,8 @@ PATIENCE = 60.0
 """Seconds for one try, at most half of that for its answer."""
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries: a grant that is asked for again does no harm, for a spent one is only refused."""
+PATIENT = (*DELAYS, *(30.0,) * 29)
+"""The same in mid-run: as long as the default patience, 15 minutes."""
 LONGEST_WAIT = 60.0
 """Seconds of `Retry-After` that are waited for."""
 
@@ -43,10 +45,13 @@ class RefusedGrant(AuthError):
         self.code = code
 
 
-async def ask_for_token(account: Account, fields: Mapping[str, str | None]) -> Token:
+async def ask_for_token(
+    account: Account, fields: Mapping[str, str | None], *, delays: Sequence[float] = DELAYS
+) -> Token:
     """Ask for a token, with the lives that are longest.
 
     :param fields: of the grant; those that are None are left out.
+    :param delays: seconds between tries.
     :raises RefusedGrant: if there is none to be had, by the account's own word.
     :raises NetworkError, ContractError: if it could not be asked, or the answer holds none.
     """
@@ -65,12 +70,14 @@ async def ask_for_token(account: Account, fields: Mapping[str, str | None]) -> T
                     why: ExportError = ContractError("the account's answer to a login holds no token", hint="")
             elif 400 <= came.status < 500 and came.status != 429:
                 raise RefusedGrant(_code(came), lost=lost)
+            elif isinstance(error := getattr(came.failure, "error", None), ExportError):
+                raise error  # a certificate, say: no try changes it
             else:
                 why = NetworkError(f"no token to be had: {_failure(came)}", hint="Run the same command again.")
             lost = lost or came.status in (0, 200, 201)
-            if turn == len(DELAYS):
+            if turn == len(delays):
                 raise why
-            await anyio.sleep(max(DELAYS[turn], _retry_after(came)))
+            await anyio.sleep(max(delays[turn], _retry_after(came)))
     raise AssertionError("tries have an end")
 
 
@@ -84,7 +91,7 @@ def _code(came: Response) -> str:
 
 
 def _failure(came: Response) -> str:
-    return str(getattr(came.failure, "why", None) or getattr(came.failure, "error", None) or f"HTTP {came.status}")
+    return str(getattr(came.failure, "why", None) or f"HTTP {came.status}")
 
 
 def _retry_after(came: Response) -> float:

@@ -202,6 +202,23 @@ def test_a_token_from_elsewhere_takes_the_place_of_the_variable() -> None:
     assert [type(each) for each in found] == [ApiToken, OAuthToken, OAuthToken]
 
 
+def test_of_two_kinds_the_oauth_token_is_used() -> None:
+    assert isinstance(load_account("acme", {**API, **OAUTH}).credentials, OAuthToken)
+
+
+@pytest.mark.parametrize("text", [f"Bearer {TOKEN}", f"  bearer   {TOKEN}\r\n", f"Authorization: Bearer {TOKEN}"])
+def test_a_token_may_be_pasted_with_what_stood_before_it(text: str) -> None:
+    credentials = load_account("acme", {"ZENDESK_OAUTH_TOKEN": text}).credentials
+    assert isinstance(credentials, OAuthToken)
+    assert credentials.header() == f"Bearer {TOKEN}"
+
+
+def test_what_the_form_of_api_tokens_adds_to_an_address_may_stand_there() -> None:
+    credentials = load_account("acme", {**API, "ZENDESK_EMAIL": "a@b.example/token\n"}).credentials
+    assert isinstance(credentials, ApiToken)
+    assert credentials.email == "a@b.example"
+
+
 def test_a_sandbox_needs_no_credentials() -> None:
     assert load_account("http://127.0.0.1:1", {}).credentials is None
 
@@ -212,7 +229,7 @@ def test_a_sandbox_needs_no_credentials() -> None:
         {},
         {"ZENDESK_EMAIL": "a@b.example"},
         {"ZENDESK_API_TOKEN": TOKEN},
-        {**API, **OAUTH},
+        {**API, "ZENDESK_EMAIL": "a.b.example"},
         {**API, "ZENDESK_EMAIL": "a:b@c.example"},
         {**API, "ZENDESK_EMAIL": "a@b.example\nX-Evil: 1"},
         {"ZENDESK_OAUTH_TOKEN": f"{TOKEN}\r\nX-Evil: 1"},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.account.credentials import LONGEST, ApiToken, OAuthToken, Secret, load_account
+from exporter.account.credentials import LONGEST, ApiToken, Secret, load_account
 from exporter.account.hiding import WITHHELD
 from exporter.cli.account import account_from
 from exporter.errors import UsageError
@@ -22,8 +22,9 @@ TOKEN = "Tk0-secret/AbC=" * 3
 
 def read(name: str | Path) -> str:
     account = account_from(Namespace(account="acme", token_file=os.fspath(name), ca_file=None))
-    assert isinstance(account.credentials, OAuthToken)
-    return account.credentials.token.reveal()
+    assert account.credentials is not None
+    (token,) = account.credentials.secrets()
+    return token
 
 
 @pytest.fixture(autouse=True)
