@@ -56,6 +56,8 @@ def _verify(destination: Destination, keep: RepeatedIds | None) -> int:
         f"every size, SHA-256, line and id as in the manifest, {twice}",
         flush=True,
     )
+    for fact in found.evidence:
+        print(f"  {clean(fact)}", flush=True)
     return 0
 
 

@@ -21,6 +21,7 @@ from exporter.destination import Destination, find_destination
 from exporter.disk import open_file, sync_folder, translated
 from exporter.errors import IncompleteError, OutputError, UsageError
 from exporter.output import DAMAGE, Digest, RepeatedIds, id_of, open_plain, read_back
+from exporter.proof.evidence import evidence
 
 
 class _File(msgspec.Struct):
@@ -107,6 +108,7 @@ class Verified:
     """What `verify` found: users and files that were read, and every difference, in words.
 
     :param superseded: lines of users who changed during the export and have a newer line.
+    :param evidence: what the manifest keeps of how the export went, in words.
     """
 
     users: int = 0
@@ -114,6 +116,7 @@ class Verified:
     files: int = 0
     bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
 
 
 class _Line(msgspec.Struct):
@@ -137,7 +140,7 @@ def verify(destination: Destination | str | os.PathLike[str], keep: RepeatedIds 
     if destination.manifest is None:
         raise UsageError("stdout without --ledger leaves no manifest to verify")
     manifest = read_manifest(destination.manifest)
-    found = Verified()
+    found = Verified(evidence=evidence(manifest))
     with nullcontext(keep) if keep is not None else RepeatedIds() as ids:
         for entry in manifest["files"]:
             if entry["path"] == "-":
