@@ -65,6 +65,7 @@ def status(*codes: int) -> Argument:
     return Argument(names, names)
 
 
+NUMBER = Argument("NUMBER", r"\d{1,30}")
 SECONDS = Argument("SECONDS", r"\d{1,9}")
 BYTES = Argument("BYTES", r"[1-9]\d{0,8}")
 """Bytes a second."""

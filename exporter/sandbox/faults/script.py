@@ -47,6 +47,14 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `bigid`, `floatid`, `textid` | one user's id has thirty digits, is written as a float, or is a text |
 | `deep`, `deep:LEVELS` | one user field is so many lists in one another (100,000 if not given) |
 | `long`, `long:MB` | one user field is a text of so many megabytes (10 if not given) |
+| `nobody`, `nobodymore` | a page without users, that says it is the last, or that there are more |
+| `ended` | a page that says it is the last |
+| `bare` | a page without cursors, and without a word of more |
+| `fewer`, `holed` | a page without its last users, but with the cursors of all; without users in its middle |
+| `repeated` | a page on which the first user is twice |
+| `ahead`, `behind` | the page after, or the one before, with all that belongs to it |
+| `twousers` | a page with two members `users`, the last one empty |
+| `count`, `count:NUMBER` | another count of users than there are (0 if not given) |
 
 | WHEN | which pages, counted from 1 |
 | --- | --- |
@@ -56,8 +64,8 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `first:3` | the first three |
 | `from:20` | the 20th and all after it |
 
-A client asks for the count of users when it likes, so that request has no number: `p` and `from` strike it as they
-would the next page, the others leave it alone.
+A client asks for the count of users when it likes, and for the page before a cursor, so those requests have no number:
+`p` and `from` strike them as they would the next page, the others leave them alone.
 """
 
 from __future__ import annotations
@@ -67,6 +75,7 @@ from typing import TYPE_CHECKING
 
 from exporter.sandbox.endpoint.answers import Answer, Delivery
 from exporter.sandbox.faults.kinds import BYTES, MEGABYTES, Argument, Kind
+from exporter.sandbox.faults.lies import LIES
 from exporter.sandbox.faults.refusals import REFUSALS
 from exporter.sandbox.faults.spoils import SPOILS
 from exporter.sandbox.faults.strikes import LASTING, WHENS
@@ -148,5 +157,6 @@ KINDS: dict[str, Kind] = {
     "unbounded": _delivered(Delivery.UNBOUNDED),
     "bomb": _delivered(Delivery.BOMB, MEGABYTES, 200),
     **SPOILS,
+    **LIES,
 }
 """Every kind of fault by its name."""

@@ -117,7 +117,8 @@ class Sandbox:
         if asked.route not in (LIST, COUNT, INCREMENTAL):
             return self._endpoint.answer(asked)
         rules, number = self._settings.faults, self._pages + 1
-        if asked.route == COUNT:  # comes when it likes, and leaves pages their numbers
+        # What a client asks for when it likes leaves pages their numbers: counts, and looks at who is before a user.
+        if asked.route == COUNT or "page[before]" in unquote(asked.query):
             rules = tuple(rule for rule in rules if rule.lasts)
         else:
             self._churn.pass_request()
