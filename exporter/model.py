@@ -10,6 +10,8 @@ from typing import NamedTuple
 MAX_PAGE_SIZE = 100
 """Records a page, at most (documented for the endpoint)."""
 
+INCREMENT = 1000
+"""Users on a page of the incremental export, at most (documented)."""
 OFFSET_LIMIT = 10_000
 """Records that offset pagination reaches: page × per_page (documented, enforced since 2024 with a 400)."""
 
@@ -130,6 +132,11 @@ class Page:
     strays: int = 0
     beyond: bool = False
     links: bytes = b"null"
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the page's own cursors are those of its first and last user, where users have cursors."""
+        return not self.cursors or (self.cursors[0], self.cursors[-1]) == (self.before, self.last)
 
 
 class Increment(NamedTuple):

@@ -6,9 +6,11 @@ pass by itself; no 429 of our own making (P5); every wait has an end (P8).
 
 from __future__ import annotations
 
-from exporter.api.client import PATIENCE, Client, open_client
+from exporter.api.client import PATIENCE, Client
 from exporter.api.connection import Connection, Response, open_connection
-from exporter.api.pace import SLOW_START, Pace, PaceStatistics, Permit
+from exporter.api.opening import open_client
+from exporter.api.pace import SLOW_START, Pace
+from exporter.api.permit import PaceStatistics, Permit
 from exporter.api.raw import Answered, ask_raw
 from exporter.api.verdict import MAX_HOLD, CursorRefused, Final, read_quota
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.fastzlib import inflate_errors, inflater
 
-MAX_BODY = 64 << 20
+MAX_BODY = 16 << 20
 """Bytes: decoded size of a page at most. 100 users at the largest observed size are 0.2 MB; text fields hold 64 kB."""
 
 

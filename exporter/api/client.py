@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
 import anyio
 
-from exporter.account import Account
 from exporter.api import retry
-from exporter.api.connection import Connection, Response, most_connections, open_connection
-from exporter.api.pace import Pace, Permit
+from exporter.api.connection import Connection, Response
+from exporter.api.pace import Pace
+from exporter.api.permit import Permit
 from exporter.api.reader import Reader
 from exporter.api.verdict import (
     Again,
@@ -35,12 +35,10 @@ from exporter.api.verdict import (
 )
 from exporter.errors import ContractError, CutError, NetworkError, NotAPage, TextError
 from exporter.events import Held, Observer, Retrying, ignore
-from exporter.model import Increment, Page, Pagination, Query, Role
+from exporter.model import INCREMENT, Increment, Page, Pagination, Query, Role
 from exporter.pages import parameters, read_count
 
 LIST, COUNT, INCREMENTAL = "/api/v2/users", "/api/v2/users/count", "/api/v2/incremental/users/cursor"
-INCREMENT = 1000
-"""Users on a page of the incremental export, at most (documented)."""
 FIRST_PATIENCE = 30.0
 """Seconds of patience before the account has answered at all: then a wrong name is likelier than an outage."""
 PATIENCE = 900.0
@@ -105,13 +103,15 @@ class Client:
         self._told_time = False
         self._time_offset = time.time() - clock()
 
-    async def page(self, query: Query, role: Role, *, after: str | None = None) -> Page | CursorRefused:
-        """Fetch one page of a stream.
+    async def page(
+        self, query: Query, role: Role, *, after: str | None = None, before: str | None = None
+    ) -> Page | CursorRefused:
+        """Fetch one page of a stream: behind a cursor, or the last one before it.
 
         :raises AuthError, NetworkError, UsageError, ContractError: none of which will pass by itself.
         """
-        params = parameters(query, role, after=after)
-        sent_cursor = after is not None and query.pagination is Pagination.CURSOR
+        params = parameters(query, role, after=after, before=before)
+        sent_cursor = (after or before) is not None and query.pagination is Pagination.CURSOR
         return await self._fetch(
             LIST, params, role, lambda body: self._reader.page(body, query, role, after=after), sent_cursor=sent_cursor
         )
@@ -119,6 +119,13 @@ class Client:
     async def spare(self) -> Permit:
         """Wait for a permit that nobody else wants: for `land`, or to `give_back` at once."""
         return await self._pace.spare()
+
+    async def pause(self, role: Role, why: str, attempt: int) -> None:
+        """Wait before a page that can't be believed is asked for again: what served it may have passed by then."""
+        self._retries += 1
+        delay = retry.BASE * 2 ** (attempt - 1) * self._random()
+        self._observe(Retrying(role, why, delay, attempt))
+        await anyio.sleep(delay)
 
     def give_back(self, permit: Permit) -> None:
         """Return a permit unused."""
@@ -215,6 +222,7 @@ class Client:
                 else:
                     self._succeeded = self._clock()
                     self._budget.earn()
+                    self._pace.weigh(len(answer.came.body))
                     return result
             if isinstance(verdict, Final):
                 raise verdict.error
@@ -280,20 +288,3 @@ class Client:
         if came.stale:
             return await self._ask(path, params, sent_cursor=sent_cursor, renewals=renewals - 1)
         return _Answer(judged, came)
-
-
-@asynccontextmanager
-async def open_client(
-    account: Account,
-    pace: Pace,
-    *,
-    patience: float = PATIENCE,
-    strict: bool = False,
-    observer: Observer = ignore,
-    warn: Callable[[str], None] | None = None,
-) -> AsyncIterator[Client]:
-    """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
-    pace.bound(most_connections())
-    async with open_connection(account, patience=patience) as connection:
-        show = account.hiding.words
-        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn, show=show)

@@ -18,7 +18,7 @@ from yarl import URL
 from exporter.account import Account, ApiToken, OAuthToken, Renewing
 from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
 from exporter.api.verdict import Again, Final, NoPage
-from exporter.errors import ContractError, NetworkError
+from exporter.errors import NetworkError
 from exporter.version import VERSION
 
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
@@ -99,7 +99,7 @@ class Connection:
                 body = decoded(raw, headers.get("Content-Encoding", ""))
                 return Response(status, headers, body)
         except TooLarge:
-            failure: Again | NoPage | Final = Final(ContractError(f"a response is larger than {MAX_BODY >> 20} MiB"))
+            failure: Again | NoPage | Final = NoPage(f"a response is larger than {MAX_BODY >> 20} MiB")
         except BrokenBody:
             failure = NoPage("the body does not decompress")
         except (CutBody, aiohttp.ClientPayloadError):

@@ -12,7 +12,7 @@ Theory of operation. Zendesk counts requests per account in fixed windows of a m
    rest of the window. What our share leaves over covers our own noise. A share that leaves less goes on while no more
    than the noise is short, since an even pace fits any window, and stops where nothing is left. What is in flight is
    part of the plan, and taken off once we slow down. The window's end comes in whole seconds: it is one more.
-4. A 429 holds everyone: if only the range that met it waited, the others would go on knocking.
+4. A 429 holds everyone, or the others would go on knocking.
 5. A permit that nobody wants at its time is spare: whoever waits in `spare` stands in line like all others, and lets
    the next one go first if there is one.
 6. How many requests are in flight is bounded too (`window`): a server that slows or fails gets fewer at once.
@@ -24,15 +24,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
 from aiolimiter import AsyncLimiter
 
+from exporter.api.permit import PaceStatistics, Permit
 from exporter.api.untold import Untold
 from exporter.api.verdict import Quota
-from exporter.api.window import Window
+from exporter.api.window import MOST, Window
 
 MINUTE = 60.0
 SLOW_START = 200.0
@@ -42,40 +42,10 @@ RECENT = 5.0
 NOISE = 2.0
 """Seconds of our own requests that may seem short: the window's end is told up to one late, and a count is one old."""
 SPENT = "this minute's budget is spent"
+IN_FLIGHT = 64 << 20
+"""Bytes of answers that may be in flight together, by the mean of the last ones."""
 LATENESS = 0.1
 """Seconds of late wake-ups that are caught up on: far more than a timer's, and than it takes to read a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaceStatistics:
-    """What the pace is doing.
-
-    :param rate: requests a minute that we allow ourselves now.
-    :param limit: the account's own limit a minute, None until it is known.
-    :param felt: where answers tell no limit, the one that the account seems to have; else None.
-    :param recent: requests sent within the last `RECENT` seconds, as a rate a minute.
-    :param in_flight: requests that are under way, of `window` that may be.
-    :param waiting: seconds that a hold still lasts, 0 if there is none.
-    :param why: what the hold is for.
-    """
-
-    rate: float
-    limit: int | None
-    felt: float | None
-    recent: float
-    in_flight: int
-    window: int
-    waiting: float
-    why: str
-
-
-class Permit:
-    """The right to send one request, and when that was."""
-
-    __slots__ = ("sent",)
-
-    def __init__(self) -> None:
-        self.sent = 0.0
 
 
 class Pace:
@@ -92,6 +62,7 @@ class Pace:
         self._share = share
         self._clock = clock
         self._limit: int | None = None
+        self._most, self._weight = MOST, 0.0  # requests in flight, and bytes of an answer: a mean over the last
         self._untold = Untold(SLOW_START)
         self._felt = False  # answers came, and none of them told a limit
         self._window = Window()
@@ -124,8 +95,14 @@ class Pace:
 
     def bound(self, most: int) -> None:
         """Have at most so many requests in flight, from the first one on."""
+        self._most = most
         self._window.bound(most)
         self._slots.total_tokens = self._window.size
+
+    def weigh(self, size: int) -> None:
+        """Take in how large an answer was: what is in flight together stays within `IN_FLIGHT`."""
+        self._weight += (size - self._weight) / 8 if self._weight else size
+        self._window.bound(min(self._most, int(IN_FLIGHT / max(self._weight, 1))))
 
     def __repr__(self) -> str:
         return f"<Pace {self._rate:.0f}/min, limit {self._limit}, held {self.statistics().waiting:.1f} s>"

@@ -160,6 +160,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="don't look for users who changed meanwhile: for an account known to be quiet",
     )
     run.add_argument(
+        "--no-overlap",
+        dest="overlap",
+        action="store_false",
+        help="don't have each page begin with the last user of the page before: 1 %% fewer requests, one proof less",
+    )
+    run.add_argument(
         "--strict",
         action="store_true",
         help="stop at a user whose text is no valid Unicode (default: U+FFFD takes its place, the manifest says where)",

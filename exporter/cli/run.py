@@ -49,6 +49,7 @@ def main(args: argparse.Namespace) -> int:
         restart=args.restart,
         strict=args.strict,
         sweep=args.sweep,
+        overlap=args.overlap,
     )
     # At a terminal, a table would be drawn over the users.
     shared = destination.stdout and args.progress == "auto" and sys.stdout is not None and sys.stdout.isatty()

@@ -10,61 +10,39 @@ Theory of operation.
    serves whoever waits in turn. So the first batch of a new range is written before all that follows from the cut.
 4. Where whoever writes is the slow one, no range is cut: that would only pile up pages.
 5. An error of one range ends the asking.
-6. Where the server refuses the cursor that a range goes on by, the range begins anew at the start of its stream, and
-   skips what is written. By ascending id a made cursor may lead straight back; it is believed only if the page it
-   brings begins with the very user written last. In another order the last user tells nothing, he may have another
-   place by now: everybody is looked up among the ids in the output, in this run and in those after it. What is under
-   way to the output can't be looked up in it: so all of that is waited for first. The same look helps where a page was
-   written in part, and the user written last is no longer where he was.
+6. What a walk asks for comes by way of `believing`, which asks again for what contradicts itself, and of `detour`,
+   which finds the way back where the server refuses a cursor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exporter.api import CursorRefused, Permit
+from exporter.engine.believing import Believing
+from exporter.engine.detour import Detour
+from exporter.engine.evidence import Evidence
 from exporter.engine.meter import Meter
-from exporter.errors import ContractError, ExportError
+from exporter.engine.pages import Pages
+from exporter.errors import ExportError
 from exporter.events import Observer, Split
 from exporter.ledger import Ledger
 from exporter.model import MAX_PAGE_SIZE, Page, Pagination, Query, Role
 from exporter.output import WrittenIds
-from exporter.pages import Trust, make_cursor
-from exporter.ranges import WAYS_BACK, Aim, Batch, Birth, Stream, Walk, accept, choose, without
+from exporter.pages import Trust
+from exporter.ranges import WAYS_BACK, Aim, Batch, Birth, Stream, Walk, accept, choose
 
 PAUSE = 0.05
 """Seconds until the next look for a place to cut, where there was none: two permits at the largest limit."""
 MISSES = 5
 """Landings that may fail in a row: then the server does not take made cursors, and no more are tried."""
-
-LOST = "when it went on, the one sent last was no longer where he had been, and others can't be told apart"
-
-
-class Pages(Protocol):
-    """Where pages come from; `Client` is one."""
-
-    async def page(self, query: Query, role: Role, *, after: str | None = None) -> Page | CursorRefused:
-        """Fetch one page."""
-
-    async def count(self, query: Query, role: Role) -> int | None:
-        """Fetch the account's own count, an estimate."""
-
-    async def spare(self) -> Permit:
-        """Wait for a permit that nobody else wants."""
-
-    def give_back(self, permit: Permit) -> None:
-        """Return a permit unused."""
-
-    async def land(
-        self, query: Query, role: Role, *, after: str | None, before: str | None, permit: Permit | None
-    ) -> Page | CursorRefused | None:
-        """Try once to fetch a page, under this permit or another; None if that fails."""
+OVERLAP = 3
+"""Users on a page, at least, for it to begin with the last one of the page before: else it would bring too few."""
 
 
 class Asking:
@@ -83,15 +61,18 @@ class Asking:
         most: int | None,
         observer: Observer,
         seen: Callable[[Role], Awaitable[WrittenIds | None]],
+        *,
+        overlap: bool = True,
     ) -> None:
         self._pages, self._query, self._ledger, self._meter, self._observe = pages, query, ledger, meter, observer
-        self._streams = _streams(ledger, query, most)
+        self._streams = _streams(ledger, query, most, overlap=overlap)
         self._next = 1 + max(walk.number for stream in self._streams.values() for walk in stream.walks)
         self._misses = 0
         # An earlier run may have cut a stream into more ranges than are wanted now.
         self._turns = {role: anyio.Semaphore(most) if most else nullcontext() for role in query.roles}
-        self._look_up, self._seen = seen, dict[Role, WrittenIds]()
-        self.trust = Trust()
+        self.trust, self.evidence = Trust(), Evidence(ledger)
+        self._detour = Detour(pages, query, ledger, self.trust, seen)
+        self._believing = Believing(pages, query, ledger, self.trust, self._detour, self.evidence)
 
     async def run(self, send: MemoryObjectSendStream[Batch]) -> None:
         """Ask until nothing is left.
@@ -109,8 +90,7 @@ class Asking:
                         landings.start_soon(self._cut, send, landings, walks)
                 landings.cancel_scope.cancel()
         finally:
-            for seen in self._seen.values():
-                seen.close()
+            self._detour.close()
 
     async def _count(self) -> None:
         """Ask for the account's own counts, where they are not known yet."""
@@ -131,74 +111,13 @@ class Asking:
         meter = self._meter.roles[walk.role]
         meter.ranges += 1
         try:
-            if not self._query.by_id and _anew(walk.role) in self._ledger.about():
-                await self._look_up_all(walk.role)
+            await self._detour.prepare(walk.role)
             while not walk.position.finished:
-                page = await self._fetch(walk)
+                page = await self._believing.fetch(self._streams[walk.role], walk)
+                self._look(walk.role, page)
                 await _hand_over(accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust)), send)
         finally:
             meter.ranges -= 1
-
-    async def _fetch(self, walk: Walk) -> Page:
-        """Fetch a walk's next page, less those who are known to be written; where its cursor is refused, by a detour.
-
-        :raises ContractError: if there is no other way.
-        """
-        while True:
-            page = await self._straight_back(walk) if self.trust else None
-            if page is not None:
-                return page
-            came = await self._pages.page(self._query, walk.role, after=walk.position.cursor)
-            if isinstance(came, Page):
-                self._look(walk.role, came)
-                if not self._query.by_id and walk.is_lost_on(came) and not await self._look_up_all(walk.role):
-                    self._ledger.warn(f"some users of {walk.role} were sent twice: {LOST}")
-                seen = self._seen.get(walk.role)
-                return without(came, seen.among(came.ids)) if seen else came
-            await self._begin_anew(walk, came)
-
-    async def _straight_back(self, walk: Walk) -> Page | None:
-        """Try the short way to where a walk was before it began anew."""
-        if walk.shortcut is None:
-            return None
-        after = make_cursor(walk.shortcut)
-        came = await self._pages.land(self._query, walk.role, after=after, before=None, permit=None)
-        if isinstance(came, CursorRefused):
-            self.trust.lose()
-        if not isinstance(came, Page):
-            walk.ways_back -= 1  # it may be tried again, a page further on
-            return None
-        self._look(walk.role, came)
-        return came if walk.leads_back(came) else None
-
-    async def _begin_anew(self, walk: Walk, refused: CursorRefused) -> None:
-        query, what = self._query, f"the server does not take its own cursor for {walk.role}: {refused.said}"
-        if walk.restarted or walk.position.cursor is None or query.pagination is Pagination.OFFSET:
-            raise ContractError(what)
-        if not query.by_id:
-            await self._wait_for_output(walk)
-            if not await self._look_up_all(walk.role):
-                hint = "In this order there is no other way back, and the output can't be read: begin anew, --restart."
-                raise ContractError(what, hint=hint)
-            self._ledger.note(_anew(walk.role), refused.said)
-        walk.restart(by_id=query.by_id)
-
-    async def _wait_for_output(self, walk: Walk) -> None:
-        """Wait until all that a walk has handed over is in the output, which the ledger says about once a second."""
-        while True:
-            settled = next(each.position for each in self._ledger.ranges() if each.number == walk.number)
-            if settled.users == walk.position.users:
-                return
-            await anyio.sleep(PAUSE)
-
-    async def _look_up_all(self, role: Role) -> bool:
-        """Look up who is in the output of a role; False if it can't be looked at."""
-        seen = await self._look_up(role)
-        if role in self._seen:
-            self._seen.pop(role).close()
-        if seen is not None:
-            self._seen[role] = seen
-        return seen is not None
 
     async def _cut(self, send: MemoryObjectSendStream[Batch], landings: TaskGroup, walks: TaskGroup) -> None:
         """Cut ranges, as long as there are permits to spare."""
@@ -218,7 +137,7 @@ class Asking:
     ) -> None:
         """Let a new range land; where ids come in clusters, it may take a second try."""
         stream = self._streams[aim.role]
-        came = await self._pages.land(self._query, aim.role, after=aim.after, before=aim.before, permit=permit)
+        came = await self._believing.land(aim, permit)
         page = came if isinstance(came, Page) else None
         self._misses = self._misses + 1 if page is None else 0
         if isinstance(came, CursorRefused) or self._misses >= MISSES:
@@ -249,11 +168,6 @@ class Asking:
             self._ledger.note("missing", "users beyond the reach of offset pagination")
 
 
-def _anew(role: Role) -> str:
-    """Name the fact that a walk has begun anew, and must not write who is in the output already."""
-    return f"begun anew: {role}"
-
-
 async def _hand_over(batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
     with suppress(anyio.BrokenResourceError):  # whoever writes has ended, and says why
         try:
@@ -263,11 +177,12 @@ async def _hand_over(batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:
                 await send.send(batch)
 
 
-def _streams(ledger: Ledger, query: Query, most: int | None) -> dict[Role, Stream]:
+def _streams(ledger: Ledger, query: Query, most: int | None, *, overlap: bool) -> dict[Role, Stream]:
     """Put the ledger's ranges together, role by role."""
     walks: dict[Role, list[Walk]] = {role: [] for role in query.roles}
     for number, role, position, until in ledger.ranges():
-        walk = Walk(number, role, position, until)
+        walk = Walk(number, role, position, until, confirm=query.pagination is Pagination.CURSOR)
+        walk.overlap = overlap and query.by_id and query.page_size >= OVERLAP
         # Where more than a page is to be skipped, an earlier run was on its way back from the start of the stream.
         walk.ways_back = WAYS_BACK if query.by_id and position.skip > MAX_PAGE_SIZE else 0
         walks[role].append(walk)

@@ -43,6 +43,7 @@ class Options:
     :param restart: forget what is there, and begin anew.
     :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
+    :param overlap: have each page begin with the last user of the page before, where users have cursors.
     :param lag: seconds before now that the account's incremental export leaves out.
     """
 
@@ -54,6 +55,7 @@ class Options:
     restart: bool = False
     strict: bool = False
     sweep: bool = True
+    overlap: bool = True
     lag: float = LAG
 
 
@@ -177,7 +179,8 @@ class Export:
             ) as client:
                 reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
                 ranges, seen = self._options.ranges, self._sink.seen
-                asking = Asking(client, self._query, ledger, meter, ranges, self._observe, seen)
+                overlap = self._options.overlap
+                asking = Asking(client, self._query, ledger, meter, ranges, self._observe, seen, overlap=overlap)
                 self._engine = Engine(
                     asking,
                     self._query,
@@ -195,11 +198,20 @@ class Export:
                     finished = await self._engine.run()
                 except BaseException:
                     with suppress(OutputError):  # a full disk is told of by what met it first
+                        asking.evidence.keep()
                         reporter.report()
                         reporter.save("error")
                     raise
+                asking.evidence.keep()
                 reporter.save("")  # the manifest counts this run's requests too
-                facts = outcome.facts(ledger, self._account, self._destination, self._query, unswept=self._unswept())
+                facts = outcome.facts(
+                    ledger,
+                    self._account,
+                    self._destination,
+                    self._query,
+                    unswept=self._unswept(),
+                    proof={"overlap": overlap, **asking.evidence.counts},
+                )
                 if finished and await anyio.to_thread.run_sync(self._seal, facts):
                     ledger.note("users", str(facts["users"]))
                     ledger.note("complete", outcome.now())

@@ -38,10 +38,19 @@ def users_of(ledger: Ledger) -> dict[Role, int]:
     return {role: lines[role] - superseded.get(role.value, 0) for role in Role if role in lines}
 
 
-def facts(ledger: Ledger, account: Account, destination: Destination, query: Query, *, unswept: str) -> dict[str, Any]:
+def facts(
+    ledger: Ledger,
+    account: Account,
+    destination: Destination,
+    query: Query,
+    *,
+    unswept: str,
+    proof: Mapping[str, object],
+) -> dict[str, Any]:
     """Gather the manifest, all but what is read back from the files.
 
     :param unswept: why there was no closing sweep, if there was none.
+    :param proof: what shows that nobody is missing, by name.
     """
     totals, users = ledger.totals(), users_of(ledger)
     about, counts = ledger.about(), ledger.files()
@@ -69,6 +78,7 @@ def facts(ledger: Ledger, account: Account, destination: Destination, query: Que
         "retries": totals.retries,
         "resumes": totals.runs - 1,
         "sweep": orjson.loads(about["sweep"]) if "sweep" in about else {"ran": False, "why": unswept},
+        "proof": dict(proof),
         "warnings": ledger.warnings(),
         "started_at": totals.started_at,
         "finished_at": now(),

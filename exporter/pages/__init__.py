@@ -7,8 +7,9 @@ that says why; a cursor is made only where the server's own have shown the codec
 from __future__ import annotations
 
 from exporter.pages.codec import Trust, make_cursor, make_cursors
+from exporter.pages.links import leads_to
 from exporter.pages.mend import MENDED
-from exporter.pages.wire import leads_to, parameters, read_count, read_increment, read_page
+from exporter.pages.wire import parameters, read_count, read_increment, read_page
 
 __all__ = [
     "MENDED",

@@ -1,7 +1,7 @@
 """Item cursors: found wherever the server puts them, and cut out of the users they stand in (P7). Pure.
 
 Where `include_item_cursors` puts them is documented nowhere, so the place is found out on every page, and believed only
-if the first and the last cursor found there are the page's own.
+if the first or the last cursor found there is the page's own. That both should be is for `ranges.judge` to ask.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _agree(found: Any, count: int, ends: tuple[str, str]) -> TypeGuard[list[str]
     return (
         isinstance(found, list)
         and len(found) == count
-        and (found[0], found[-1]) == ends
+        and (found[0] == ends[0] or found[-1] == ends[1])
         and {*map(type, found)} == {str}
     )
 

@@ -6,16 +6,16 @@ raw bytes, a second takes their ids.
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from itertools import compress
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from exporter.errors import NotAPage
-from exporter.model import OFFSET_LIMIT, Increment, Page, Pagination, Query, Role, Sideload
+from exporter.model import INCREMENT, MAX_PAGE_SIZE, OFFSET_LIMIT, Increment, Page, Pagination, Query, Role, Sideload
 from exporter.pages import itemcursors, mend
 from exporter.pages.itemcursors import Meta
 
@@ -27,13 +27,30 @@ class _Head(msgspec.Struct, gc=False):
     role: msgspec.Raw = msgspec.Raw()
 
 
+def _at_most(count: int) -> type[msgspec.Struct]:
+    """Make the type of an array of raw values that is refused at once where it is longer: a list is built first."""
+    fields = [(f"item_{number}", msgspec.Raw, msgspec.Raw()) for number in range(count)]
+    return msgspec.defstruct("Array", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+
+
+_Users: Any = _at_most(MAX_PAGE_SIZE)
+_Changes: Any = _at_most(INCREMENT)
+
+
 class _Body(msgspec.Struct):
-    users: list[msgspec.Raw]
+    users: _Users
     meta: Meta | None = None
     links: msgspec.Raw = msgspec.Raw(b"null")
     next_page: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Export(msgspec.Struct):
+    users: _Changes
     after_cursor: str | None = None
     end_of_stream: bool | None = None
+
+
+class _Sideloaded(_Body):
     organizations: list[msgspec.Raw] | None = None
     roles: list[msgspec.Raw] | None = None
     groups: list[msgspec.Raw] | None = None
@@ -56,11 +73,11 @@ class _Record(msgspec.Struct):
 
 
 _ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
-_body = msgspec.json.Decoder(_Body)
+_body, _sideloaded_body = msgspec.json.Decoder(_Body), msgspec.json.Decoder(_Sideloaded)
+_export = msgspec.json.Decoder(_Export)
 _head = msgspec.json.Decoder(_Head)
 _counted = msgspec.json.Decoder(_CountBody)
 _record = msgspec.json.Decoder(_Record)
-_texts = msgspec.json.Decoder(dict[str, str | None])
 
 
 def parameters(
@@ -101,7 +118,10 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
     :raises NotAPage: if it is anything but a page of users that can be built upon.
     """
     sent = body
-    body, parsed, raws = _parse(body)
+    decoder: msgspec.json.Decoder[_Body] = _sideloaded_body if query.include else _body  # type: ignore[assignment]
+    body, parsed, raws = _parse(body, decoder)
+    if len(raws) > query.page_size:
+        raise NotAPage(f"the response has {len(raws):,} users where {query.page_size} were asked for")
     ids, strays = _heads_of(raws, roles)
     meta = parsed.meta if query.pagination is Pagination.CURSOR else None
     try:
@@ -109,7 +129,7 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise NotAPage(f"the item cursors can't be cut out ({exc})") from exc
     lines = _lines(raws, body)
-    forward, more, beyond = _onward(parsed, query, after)
+    forward, more, beyond = _onward(parsed, query, after, there=bool(raws))
     sideloads = _sideloads(parsed, query, body)
     changed = body is not sent
     return Page(
@@ -129,7 +149,10 @@ def read_page(body: bytes, query: Query, *roles: Role, after: str | None = None)
     )
 
 
-def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
+_B = TypeVar("_B", _Body, _Export)
+
+
+def _parse(body: bytes, decoder: msgspec.json.Decoder[_B]) -> tuple[bytes, _B, list[bytes]]:
     """Cut the users out of a body; return also the body, another one if its text had to be mended for that."""
     if not body.strip():
         raise NotAPage("the response is empty")
@@ -137,8 +160,8 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
         raise NotAPage("the response is HTML, not JSON")
     try:
         try:
-            parsed = _body.decode(body)
-            raws = list(map(bytes, parsed.users))
+            parsed = decoder.decode(body)
+            raws = _items(parsed.users)
             sound = mend.are_utf8(raws) and all(map(mend.are_utf8, _sideloaded(parsed)))
         except msgspec.ValidationError:
             raise
@@ -148,11 +171,24 @@ def _parse(body: bytes) -> tuple[bytes, _Body, list[bytes]]:
             if len(body) > mend.LARGEST:
                 raise NotAPage("its text is damaged, and it is too large to mend")
             body = mend.mend(body)
-            parsed = _body.decode(body)
-            raws = list(map(bytes, parsed.users))
+            parsed = decoder.decode(body)
+            raws = _items(parsed.users)
+        if body.count(b'"users"') > 1 and _names(body).count("users") > 1:
+            raise NotAPage("the response has two members named users")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise NotAPage(f"the response is no page of users ({exc})") from exc
     return body, parsed, raws
+
+
+def _items(array: Any) -> list[bytes]:
+    items = list(map(bytes, msgspec.structs.astuple(array)))
+    return items if items[-1] else items[: items.index(b"")]
+
+
+def _names(body: bytes) -> list[str]:
+    """Return the names of a body's members, each as often as it is there."""
+    members: list[tuple[str, Any]] = json.loads(body, object_pairs_hook=list)
+    return [name for name, _ in members]
 
 
 def _is_mended(line: bytes) -> bool:
@@ -163,8 +199,8 @@ def _holds_mended(records: list[tuple[str, bytes]]) -> bool:
     return any(mend.MENDED in line for _, line in records)
 
 
-def _sideloaded(parsed: _Body) -> list[list[bytes]]:
-    return [list(map(bytes, records)) for kind in Sideload if (records := getattr(parsed, kind.value))]
+def _sideloaded(parsed: _Body | _Export) -> list[list[bytes]]:
+    return [list(map(bytes, records)) for kind in Sideload if (records := getattr(parsed, kind.value, None))]
 
 
 def read_increment(body: bytes) -> Increment:
@@ -173,7 +209,7 @@ def read_increment(body: bytes) -> Increment:
     :raises NotAPage: if it is none.
     """
     sent = body
-    body, parsed, raws = _parse(body)
+    body, parsed, raws = _parse(body, _export)
     if parsed.end_of_stream is None:
         raise NotAPage("the response has no end_of_stream: it is no page of the incremental export")
     mended = [raw for raw in raws if mend.MENDED in raw] if body is not sent else []
@@ -212,40 +248,24 @@ def _lines(raws: list[bytes], body: bytes) -> list[bytes]:
     return [b"%b\n" % raw for raw in raws]
 
 
-def _onward(parsed: _Body, query: Query, after: str | None) -> tuple[str | None, bool, bool]:
+def _onward(parsed: _Body, query: Query, after: str | None, *, there: bool) -> tuple[str | None, bool, bool]:
     """Say where the walk goes on, whether it does, and whether it would if offset pagination had no limit."""
     if query.pagination is Pagination.OFFSET:
         if parsed.next_page is msgspec.UNSET:
             raise NotAPage("the response has no next_page: it is not offset-paginated")
         number = int(after or 1)
-        more = bool(parsed.users) and parsed.next_page is not None
+        more = there and parsed.next_page is not None
         reached = (number + 1) * query.page_size > OFFSET_LIMIT
         return str(number + 1), more and not reached, more and reached
     if parsed.meta is None:
         raise NotAPage("the response has no meta: it is not cursor-paginated")
     # An empty page is the end even where has_more claims otherwise; servers sometimes end like that (observed).
     # has_more may be missing (reported): then the end is a page that has no cursor to go on from.
-    if not parsed.users or parsed.meta.has_more is False:
+    if not there or parsed.meta.has_more is False:
         return parsed.meta.after_cursor, False, False
     if not parsed.meta.after_cursor and parsed.meta.has_more:
         raise NotAPage("the response says there is more, but gives no cursor to go on from")
     return parsed.meta.after_cursor, bool(parsed.meta.after_cursor), False
-
-
-def leads_to(links: bytes, origin: str) -> str | None:
-    """Name a host, another than the account's, that a page's links lead to; None if there is none.
-
-    The links are never followed; whoever hands out such is worth a warning.
-    """
-    # `//host` leads away as well, and with backslashes anything may be written in another way.
-    if links.count(b"//") == links.count(b'"%b/' % origin.encode()) and b"\\" not in links:
-        return None
-    try:
-        values = _texts.decode(links).values()
-        strange = [each for each in values if each and not each.startswith(f"{origin}/")]
-        return next((urlsplit(each).netloc.rpartition("@")[2][:100] or "nowhere" for each in strange), None)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return "nowhere"
 
 
 def _sideloads(parsed: _Body, query: Query, body: bytes) -> dict[Sideload, list[tuple[str, bytes]]]:

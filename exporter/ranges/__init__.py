@@ -6,14 +6,19 @@ gap (P1), whatever the server makes of our cursors.
 
 from __future__ import annotations
 
+from exporter.ranges.judging import ODD_CURSORS, Doubt, judge, shows_nobody, without_repeats
+from exporter.ranges.moves import Batch, Move, Split, first, position_after
 from exporter.ranges.streams import Aim, Birth, Stream, choose
-from exporter.ranges.walk import WAYS_BACK, Batch, Move, Split, Walk, accept, first, position_after, without
+from exporter.ranges.walk import ANEW, WAYS_BACK, Walk, accept, without
 
 __all__ = [
+    "ANEW",
+    "ODD_CURSORS",
     "WAYS_BACK",
     "Aim",
     "Batch",
     "Birth",
+    "Doubt",
     "Move",
     "Split",
     "Stream",
@@ -21,6 +26,9 @@ __all__ = [
     "accept",
     "choose",
     "first",
+    "judge",
     "position_after",
+    "shows_nobody",
     "without",
+    "without_repeats",
 ]

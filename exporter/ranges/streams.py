@@ -12,8 +12,8 @@ no range wants, the range with the most left is cut, and a new one *lands* in it
 4. The end of a stream is looked for once, with `page[before]` the greatest cursor: its last page becomes the last
    range.
 5. Ids come in clusters. Where a landing finds nobody between its aim and the range's end, `page[before]` that end is
-   asked for: the page holds the last users before it, which are data, and tells where they really end. That cursor is
-   one the server issued, so nobody is between that page and the end.
+   asked for: the page holds the last users before it, which are data, and tells where they really end. The range that
+   begins with them still has to meet the one above.
 
 How much is left is a guess: ids left times users an id. As on its last page, a range is taken to go on for a few pages;
 behind them the density is its own as far as it has come, and the stream's for the rest. Gaps that landings jumped over
@@ -31,7 +31,8 @@ from typing import NamedTuple
 
 from exporter.model import Page, Position, Role
 from exporter.pages import make_cursor
-from exporter.ranges.walk import Batch, Split, Walk, accept, check_ascending
+from exporter.ranges.moves import Batch, Split
+from exporter.ranges.walk import Walk, accept, check_ascending
 
 MIN_PAGES = 2.0
 """Pages that must be left of a range to cut it: one is under way already, and the other would have to wait for it."""
@@ -54,7 +55,6 @@ class Aim:
     """One request that is to become a range: its page is asked for behind `after`, or before `before`.
 
     :param at: the id that the range is to begin behind; for BELOW the id that it is to end before.
-    :param issued: the cursor came from the server: nobody is between the page and it.
     """
 
     role: Role
@@ -62,7 +62,6 @@ class Aim:
     at: int
     after: str | None = None
     before: str | None = None
-    issued: bool = False
 
 
 class Cut(NamedTuple):
@@ -116,6 +115,10 @@ class Stream:
         cuts = [cut for walk in at_work for cut in self._cuts(walk, common)]
         return max(cuts, key=lambda cut: cut.pages, default=None)
 
+    def cursor_at(self, until: int) -> str | None:
+        """Return the cursor that the server issued for the first user of a range; None if that is not known."""
+        return next((above.head for below, above in pairwise(self.walks) if below.until == until), None)
+
     def take(self, aim: Aim) -> None:
         """Count an aim as under way."""
         self.aims.append(aim)
@@ -149,7 +152,7 @@ class Stream:
         if walk.until is None:
             return None
         head = self.walks[self.walks.index(walk) + 1].head
-        aim = Aim(self.role, Kind.BELOW, walk.until, before=head or make_cursor(walk.until), issued=head is not None)
+        aim = Aim(self.role, Kind.BELOW, walk.until, before=head or make_cursor(walk.until))
         self.take(aim)
         return aim
 
@@ -159,10 +162,13 @@ class Stream:
         of = self._owner(at)
         if page.before is None or of.position.finished or of.position.last_id is None or of.position.last_id >= at:
             return None
-        if aim.kind is not Kind.MIDDLE:  # what such a page says of more is about what stands before it
-            page = replace(page, after=page.last, more=not aim.issued)
-        new = Walk(number, self.role, Position(page.before, skip=-1), of.until, head=page.before)
+        if aim.kind is not Kind.MIDDLE or of.until is not None:
+            # What a page before a cursor says of more is about what stands before it; and a bound has to be met.
+            page = replace(page, after=page.last, more=True)
+        position = Position(page.before, skip=-1)
+        new = Walk(number, self.role, position, of.until, page.before, overlap=of.overlap, confirm=of.confirm)
         batch = accept(new, page, by_id=True, trusted=True, split=Split(of.number, at, of.until))
+        new.claims = int(aim.kind is Kind.END)  # that this is the end has been said once
         if aim.kind is Kind.MIDDLE:
             new.span += max(at - aim.at, 0)
         elif aim.kind is Kind.BELOW:

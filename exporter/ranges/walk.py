@@ -5,67 +5,34 @@ Rules:
 1. A range is walked by cursors the server issued; each page goes on right after the one before.
 2. Where the walk ascends by id, ids are checked item by item. That they ascend is what proves that nothing is missing
    or repeated; a descent is an error which names both ids.
-3. A range ends where the range above it begins: it drops the first item at or behind that id, and what follows.
+3. A range ends where the range above it begins: it drops the first item at or behind that id, and what follows. It has
+   to meet that one: `judging` has an end before it looked into. A stream's end has to be said twice.
 4. A position never claims more than what precedes it, and never rests on a cursor that only the codec made. Where no
    issued cursor stands right after an item, the position is the nearest one before it and the number of items to skip,
    checked by the last id.
-5. A cursor that leads to itself is an error. A longer loop is met within twice its length (Brent): `Walk` keeps one
+5. With overlap a position is behind the last user but one, and one user is to be skipped: so each page has to begin
+   with the last user written, and two pages that touch are proven to touch.
+6. A cursor that leads to itself is an error. A longer loop is met within twice its length (Brent): `Walk` keeps one
    cursor of the past, and renews it at powers of two.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from operator import lt
 
 from exporter.errors import ContractError
-from exporter.model import Page, Position, Role, Sideload
+from exporter.model import MAX_PAGE_SIZE, Page, Position, Role
+from exporter.ranges.moves import Batch, Move, Split, among
 
+ANEW = MAX_PAGE_SIZE + 1
+"""Users to skip, at least, where a walk was begun anew and has not come to the last one written: more than a page."""
+CLAIMS = 3
+"""Times that a stream has to say that nobody is in it: nothing else speaks for it."""
 WAYS_BACK = 3
 """Requests that may fail on the way straight back to where a walk was: the way from the start is sure, if slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The birth of a range: from the user `at` on, it takes over what was left of the range `of`.
-
-    :param until: where the new range ends: the first id of the range above it, None at the end of the stream.
-    """
-
-    of: int
-    at: int
-    until: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """How the position of a range moves over a batch: `ids` and `cursors` run along its items.
-
-    :param range: the number of the range in the ledger.
-    :param made: items' cursors were issued, and are those that the codec makes of their ids; `cursors` is empty then.
-    :param split: how the range came to be, with its first batch: it is there once a user of that is.
-    """
-
-    range: int
-    start: Position
-    end: Position
-    ids: tuple[int, ...] = ()
-    cursors: tuple[str | None, ...] = ()
-    made: bool = False
-    split: Split | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Items that one range hands to the sink at once, and the move they make; `mended` as for `Page`."""
-
-    role: Role
-    move: Move
-    lines: tuple[bytes, ...]
-    sideloads: dict[Sideload, list[tuple[str, bytes]]]
-    mended: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +44,9 @@ class Walk:
     :param span: how many ids this run has looked at here, and `seen`: how many users it found there.
     :param near: users an id on the last page.
     :param ways_back: how often a way straight back to where it was may yet be tried.
+    :param overlap: each page is asked for from behind the last user but one.
+    :param confirm: an end of the stream is not believed at once; `claims`: how often in a row it was said.
+    :param released: nobody is left before `until`, though the user there was not met: he is gone.
     """
 
     number: int
@@ -89,17 +59,22 @@ class Walk:
     near: float = 1.0
     milestone: str | None = None
     laps: int = 0
-    restarted: bool = False
+    restarts: int = 0
     ways_back: int = 0
+    overlap: bool = False
+    confirm: bool = False
+    claims: int = 0
+    released: bool = False
 
     def restart(self, *, by_id: bool) -> None:
         """Begin at the start of the stream again, and skip what is written: the server refused the cursor.
 
         By id, the last one tells what to skip; in another order it is taken out of each page before (`without`).
         """
-        self.restarted, self.ways_back = True, WAYS_BACK if by_id else 0
+        self.restarts, self.ways_back = self.restarts + 1, WAYS_BACK if by_id else 0
         self.milestone, self.laps = None, 0  # the cursors of the first walk come again, and that is no circle
-        self.position = replace(self.position, cursor=None, skip=max(self.position.users, 1) if by_id else 0)
+        self.claims, self.released = 0, False
+        self.position = replace(self.position, cursor=None, skip=max(self.position.users, ANEW) if by_id else 0)
 
     @property
     def shortcut(self) -> int | None:
@@ -143,37 +118,70 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split |
         end = len(page.ids) if walk.until is None else bisect_left(page.ids, walk.until)
     if start.skip > 0 and start.last_id is not None:
         begin = _written(start, page.ids, by_id=by_id)
-        if begin == len(page.ids) and page.more:  # begun anew, and still before the last id that is written
-            skip = max(start.skip - len(page.ids), 1)
-    if by_id and start.last_id is not None and begin < len(page.ids) and page.ids[begin] <= start.last_id:
-        raise _descent(walk.role, start.last_id, page.ids[begin])
+        if begin == len(page.ids) and page.more and page.ids[-1:] < [start.last_id]:
+            skip = max(start.skip - len(page.ids), ANEW if start.skip >= ANEW else 1)
+    elif by_id and start.last_id is not None:  # who is there again was written: a cursor may include its own user
+        begin = min(bisect_left(page.ids, start.last_id + 1), end)
+        if begin and start.last_id not in page.ids:
+            raise _descent(walk.role, start.last_id, page.ids[0])
     if not by_id:
         _check_start(walk, page.before)
-    finished = not page.more or end < len(page.ids) or (end > begin and page.ids[end - 1] + 1 == walk.until)
-    if not finished and split is None:  # a first page of one user leads to where it begins, and that is no circle
-        _check_advance(walk, page.after)
     ids = page.ids[begin:end]
+    finished = _is_finished(walk, page, end, fresh=bool(ids), by_id=by_id)
+    if not finished and split is None and page.more:  # a first page of one user leads to itself, and that is no circle
+        _check_advance(walk, page.after)
     last_id = ids[-1] if ids else start.last_id
     made = by_id and trusted and page.cursors is not None
+    overlap = walk.overlap and by_id and page.cursors is not None
     move = Move(
         range=walk.number,
         start=replace(start, skip=begin) if start.skip > 0 else start,
-        end=Position(page.after or start.cursor, skip, last_id, start.users + len(ids), finished),
+        end=replace(
+            _stands(start, page, begin, end, skip, overlap=overlap),
+            last_id=last_id,
+            users=start.users + len(ids),
+            finished=finished,
+        ),
         ids=tuple(ids),
         cursors=() if made else tuple(page.cursors[begin:end] if page.cursors is not None else [None] * len(ids)),
         made=made,
         split=split,
+        overlap=overlap,
     )
     if ids and by_id:
         walk.span += ids[-1] - (ids[0] if start.last_id is None else start.last_id)
         walk.seen += len(ids)
         walk.near = len(ids) / (ids[-1] - ids[0] + 1)
     walk.position = move.end
-    return Batch(walk.role, move, tuple(page.lines[begin:end]), page.sideloads, _among(page.mended, ids))
+    return Batch(walk.role, move, tuple(page.lines[begin:end]), page.sideloads, among(page.mended, ids))
 
 
-def _among(mended: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
-    return tuple(each for each in mended if each in ids)
+def _is_finished(walk: Walk, page: Page, end: int, *, fresh: bool, by_id: bool) -> bool:
+    """Tell whether a range ends with a page, and note where a stream says so for the first time.
+
+    :param end: how many of the page's users come before the range above; `fresh`: some of them are new.
+    """
+    if end < len(page.ids) or (end and page.ids[end - 1] + 1 == walk.until):
+        return True
+    ends = not page.more  # a page without anybody says so, too
+    if walk.until is not None:
+        return ends or (walk.released and not fresh)
+    leads_on = by_id or page.after not in (None, walk.position.cursor)
+    if not walk.confirm or (page.ids and not leads_on):  # there is nothing new to ask behind
+        return ends
+    walk.claims = walk.claims + 1 if ends and not fresh else int(ends)
+    return walk.claims >= (CLAIMS if walk.position.last_id is None and not fresh else 2)
+
+
+def _stands(start: Position, page: Page, begin: int, end: int, skip: int, *, overlap: bool) -> Position:
+    """Say by which cursor a walk goes on behind the first `end` users of a page, `begin` of them written before."""
+    if overlap and page.cursors and end >= 2 and end > begin and not skip:
+        return Position(page.cursors[end - 2], 1)
+    if page.after is None:  # there is nobody, or no cursor that leads on
+        return Position(start.cursor, max(start.skip, 0) + end - begin)
+    if start.skip == 1 and page.ids[:end] == [start.last_id]:
+        return start  # nobody was new: all is as it was
+    return Position(page.after, skip)
 
 
 def _written(start: Position, ids: list[int], *, by_id: bool) -> int:
@@ -223,27 +231,3 @@ def _check_advance(walk: Walk, cursor: str | None) -> None:
     walk.laps += 1
     if walk.laps & (walk.laps - 1) == 0:
         walk.milestone = cursor
-
-
-def position_after(move: Move, count: int, make: Callable[[int], str]) -> Position:
-    """Say where the range stands once the first `count` items of the batch are in the output."""
-    if count == len(move.ids):
-        return move.end
-    if count == 0:
-        return move.start
-    last_id = move.ids[count - 1]
-    cursor = make(last_id) if move.made else move.cursors[count - 1]
-    users = move.start.users + count
-    if cursor is None:
-        return Position(move.start.cursor, move.start.skip + count, last_id, users)
-    return Position(cursor, 0, last_id, users)
-
-
-def first(batch: Batch, count: int, make: Callable[[int], str]) -> Batch:
-    """Cut a batch down to its first `count` items; its sideloads stay whole."""
-    if count >= len(batch.lines):
-        return batch
-    move = batch.move
-    end = position_after(move, count, make)
-    move = replace(move, end=end, ids=move.ids[:count], cursors=move.cursors[:count])
-    return replace(batch, move=move, lines=batch.lines[:count], mended=_among(batch.mended, move.ids))

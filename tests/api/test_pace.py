@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.api.pace import LATENESS, SLOW_START, Pace, Permit
+from exporter.api.pace import LATENESS, SLOW_START, Pace
+from exporter.api.permit import Permit
 from exporter.api.verdict import Quota
 from exporter.api.window import START
 from tests.support.simulation import now, run

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.pace import SLOW_START, Pace, PaceStatistics
+from exporter.api.pace import SLOW_START, Pace
+from exporter.api.permit import PaceStatistics
 from exporter.api.untold import EVERY, LEAST, MOST, STEP, Untold
 from exporter.api.verdict import Quota
 from tests.support.simulation import now, run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.pace import PaceStatistics
+from exporter.api.permit import PaceStatistics
 from exporter.engine.meter import SPAN, Meter
 from exporter.events import Progress
 from exporter.model import Role

@@ -83,4 +83,4 @@ def test_requests_in_flight_are_bounded_however_slow_the_server() -> None:
 def test_an_account_of_any_size_ends(users: int) -> None:
     server = Server(account(users), 2500)
     outcome = run(export(server), tick=0.001)
-    assert outcome.requests <= ceil(users / 100) + 10
+    assert outcome.requests <= ceil(users / 99) + 16  # a look before the first user and one end more, for each role

@@ -20,7 +20,7 @@ from exporter.ledger.tables import SCHEMA
 from exporter.model import Increment, Page, Query, Role
 from exporter.output.candidates import Written, read_changes
 from exporter.output.delivery import DeliverySink
-from exporter.ranges.walk import Batch
+from exporter.ranges.moves import Batch
 
 BEGAN = 1_800_000_000.0
 

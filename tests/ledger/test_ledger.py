@@ -19,7 +19,7 @@ from exporter.ledger.ledger import Ledger, Range
 from exporter.ledger.opening import open_ledger
 from exporter.model import Position, Role, Sideload
 from exporter.output.plan import plan_lines
-from exporter.ranges.walk import Move
+from exporter.ranges.moves import Move
 
 ROLES = ("end-user", "agent")
 

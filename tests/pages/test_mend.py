@@ -153,8 +153,7 @@ def test_item_cursors_in_meta_are_found_as_a_list_or_by_id(name: str, listed: An
     [
         ["c1", "c2"],
         ["c1", "c2", "c3", "c4"],
-        ["c0", "c2", "c3"],
-        ["c1", "c2", "c4"],
+        ["c0", "c2", "c4"],
         ["c1", None, "c3"],
         ["c1", 2, "c3"],
         ["c1", ["c2"], "c3"],
@@ -176,7 +175,7 @@ def test_cursors_in_meta_that_do_not_fit_the_page_are_not_believed(name: str, li
 @pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
 @pytest.mark.parametrize(
     "cursors",
-    [["c0", "c2", "c3"], ["c1", "c2", "c0"], ["c1", None, "c3"], ["c1", 5, "c3"], [None, "c2", "c3"], ["c1", {}, "c3"]],
+    [["c0", "c2", "c4"], ["c1", None, "c3"], ["c1", 5, "c3"], [None, "c2", "c3"], ["c1", {}, "c3"]],
     ids=repr,
 )
 def test_cursors_in_users_that_do_not_fit_the_page_are_not_believed_and_stay(
@@ -186,6 +185,16 @@ def test_cursors_in_users_that_do_not_fit_the_page_are_not_believed_and_stay(
     found = page_of(users, CURSOR)
     assert found.cursors is None
     assert found.lines == [f"{dumped(user, 'compact')}\n".encode() for user in users]
+
+
+@pytest.mark.parametrize("cursors", [["c0", "c2", "c3"], ["c1", "c2", "c4"]], ids=["first", "last"])
+def test_cursors_of_which_one_end_is_the_pages_own_are_taken_and_the_page_is_not_consistent(cursors: list[str]) -> None:
+    users = [user | {"meta": {"cursor": cursor}} for user, cursor in zip(USERS, cursors, strict=True)]
+    found = page_of(users, CURSOR)
+    assert found.cursors == cursors
+    assert not found.consistent
+    assert found.lines == page_of(USERS, CURSOR).lines
+    assert page_of(USERS, CURSOR, item_cursors=CURSOR).consistent
 
 
 @pytest.mark.parametrize("meta", [{"before_cursor": None}, {"after_cursor": None}, {"before_cursor": ""}])

@@ -158,7 +158,7 @@ def test_a_redirect_is_not_followed_and_the_run_can_go_on_once_it_is_mended(
     assert f"HTTP {status} to http://localhost:" in done.said
     assert "page%5B" not in done.said
     stats = sandbox.stats()
-    assert (stats["requests"], len(stats["hosts"])) == (4, 1)  # asked once, and never elsewhere
+    assert (stats["requests"], len(stats["hosts"])) == (5, 1)  # asked once, and never elsewhere
     check_nothing_is_called_complete(out, done)
     assert run(sandbox, out, *CHAIN).code == 0
     assert sorted(lines(out)) == expected_lines(USERS, "end-user")
@@ -180,53 +180,54 @@ def test_where_a_redirect_leads_is_told_without_what_could_be_a_secret_or_harm_a
 
 # 20: a walk that gets nowhere is met within a page, and nothing is called complete.
 
-AT_ONCE = {"loop": 1, "stuck": 1, "descending": 1, "descent": 1}
-"""How often each is asked: what is a page, and can't be built upon, will not get better."""
-AGAIN = {"nullcursor": retry.NOT_A_PAGE_TRIES, "nometa": retry.NOT_A_PAGE_TRIES}
-"""What is no page may be an edge's hiccup."""
 WORDS = {
-    "loop": "do not come by ascending id",
-    "stuck": "goes in a circle",
+    "loop": "begins with",
     "descending": "do not come by ascending id",
     "descent": "do not come by ascending id",
     "nullcursor": "gives no cursor to go on from",
     "nometa": "has no meta",
 }
+"""Answers that are no page, or contradict themselves or what is known: any may be a hiccup."""
 
 
-@pytest.mark.parametrize(("kind", "asked"), (AT_ONCE | AGAIN).items())
-def test_a_walk_that_gets_nowhere_ends_within_a_page_with_7(
-    farm: SandboxFarm, kind: str, asked: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("kind", WORDS)
+def test_a_walk_that_gets_nowhere_ends_within_a_page_with_7(farm: SandboxFarm, kind: str, tmp_path: Path) -> None:
     out, sandbox = tmp_path / "out.ndjson", farm.open("--users", str(USERS), "--fault", f"{kind}@from:3")
     done = run(sandbox, out, *CHAIN)
     assert done.code == 7
     assert WORDS[kind] in done.said
-    assert sandbox.stats()["faults"] == {kind: asked}
-    assert sandbox.stats()["requests"] == 3 + asked
+    assert sandbox.stats()["faults"] == {kind: retry.NOT_A_PAGE_TRIES}
+    assert sandbox.stats()["requests"] == 4 + retry.NOT_A_PAGE_TRIES  # a count, two pages, and what is before the first
     check_nothing_is_called_complete(out, done)
     partial = lines(out.with_name("out.ndjson.partial"))
-    assert partial == expected_in_order()[:200]  # two good pages; of the bad one nobody
+    assert partial == expected_in_order()[:199]  # two good pages, of which the second begins with the last of the first
+
+
+def test_a_walk_that_is_led_back_goes_on_by_its_users_own_cursors(farm: SandboxFarm, tmp_path: Path) -> None:
+    out, sandbox = tmp_path / "out.ndjson", farm.open("--users", str(USERS), "--fault", "stuck@from:3")
+    assert run(sandbox, out, *CHAIN).code == 0
+    assert lines(out) == expected_in_order()
+    manifest = manifest_of(out)
+    assert manifest is not None
+    assert manifest["proof"]["odd_cursors"] > 3
+    assert any("whose own were used" in each for each in manifest["warnings"])
 
 
 def expected_in_order() -> list[bytes]:
     return sorted(expected_lines(USERS, "end-user"), key=lambda line: int(json.loads(line)["id"]))
 
 
-@pytest.mark.parametrize("kind", AT_ONCE | AGAIN)
-def test_once_the_server_keeps_its_contract_the_same_command_completes(
+@pytest.mark.parametrize("kind", WORDS)
+def test_once_the_server_keeps_its_contract_the_same_run_completes(
     farm: SandboxFarm, kind: str, tmp_path: Path
 ) -> None:
     out, sandbox = tmp_path / "out.ndjson", farm.open("--users", str(USERS), "--fault", f"{kind}@n:3")
-    codes = [run(sandbox, out, *CHAIN).code]
-    if kind in AT_ONCE:
-        codes.append(run(sandbox, out, *CHAIN).code)
-    assert codes == ([7, 0] if kind in AT_ONCE else [0])  # a hiccup is asked about again in the same run
+    assert run(sandbox, out, *CHAIN).code == 0  # a hiccup is asked about again
     assert lines(out) == expected_in_order()
     assert command("verify", out).code == 0
 
 
-@pytest.mark.parametrize(("kind", "asked"), {"loop": 1, "stuck": 1, **AGAIN}.items())
+@pytest.mark.parametrize(("kind", "asked"), {"loop": 1, "stuck": 1, "nullcursor": 4, "nometa": 4}.items())
 def test_in_another_order_too_a_walk_that_gets_nowhere_ends_and_repeats_nobody(
     farm: SandboxFarm, kind: str, asked: int, tmp_path: Path
 ) -> None:
@@ -239,7 +240,7 @@ def test_in_another_order_too_a_walk_that_gets_nowhere_ends_and_repeats_nobody(
     assert len(set(partial)) == len(partial)
 
 
-@pytest.mark.parametrize("kind", AT_ONCE | AGAIN)
+@pytest.mark.parametrize("kind", WORDS)
 def test_with_ranges_too_nothing_is_called_complete_and_the_next_run_is_exact(
     farm: SandboxFarm, kind: str, tmp_path: Path
 ) -> None:
@@ -247,7 +248,7 @@ def test_with_ranges_too_nothing_is_called_complete_and_the_next_run_is_exact(
     sandbox = farm.open(*flags, "--fault", f"{kind}@from:11")
     done = run(sandbox, out)
     assert done.code == 7
-    assert sandbox.stats()["requests"] < 60
+    assert sandbox.stats()["requests"] < 90
     check_nothing_is_called_complete(out, done)
     sandbox.reopen(*flags)
     assert run(sandbox, out).code == 0
@@ -259,14 +260,14 @@ def test_a_closing_sweep_that_gets_nowhere_takes_the_other_way_or_says_that_some
     farm: SandboxFarm, kind: str, requests: int, complete: bool, tmp_path: Path
 ) -> None:
     out, limits = tmp_path / "out.ndjson", ("--incremental-limit", "off", "--incremental-lag", "0")
-    sandbox = farm.open("--users", "250", *limits, "--fault", f"{kind}@from:4")
+    sandbox = farm.open("--users", "250", *limits, "--fault", f"{kind}@from:5")
     options = Options(rate=1e6, ranges=1, lag=0.0)
     finished = anyio.run(partial(export_users, sandbox.url, out, Query(roles=(Role.END_USER,)), options=options))
     manifest = manifest_of(out)
     assert manifest is not None
     assert finished.complete == manifest["complete"] == complete
     assert ("may be missing" in finished.missing) == (not complete)
-    assert requests <= sandbox.stats()["requests"] - 4 <= requests + 1
+    assert requests <= sandbox.stats()["requests"] - 6 <= requests + 1
     assert sorted(lines(out)) == expected_lines(250, "end-user")
 
 
@@ -278,7 +279,8 @@ def test_an_empty_page_behind_one_that_says_more_is_the_end(
     assert run(sandbox, tmp_path, "--ranges", "off", *query).code == 0
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(USERS)
     pages = Counter("end-user" in each for each in asked_of(sandbox))
-    assert (pages[True], pages[False]) == (7 + 1, 2 + 2)  # one more each: the empty one
+    assert pages[True] <= 7 + 6  # of each: the last one twice, and whoever was last alone, until nobody is behind him
+    assert pages[False] <= 2 + 2 * 6
 
 
 def asked_of(sandbox: Sandbox) -> list[str]:

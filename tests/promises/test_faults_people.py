@@ -39,7 +39,7 @@ END_USERS = Query(roles=(Role.END_USER,))
 ONE = ("--role", "end-user", "--ranges", "off")
 """One stream: three pages, one after the other, and the sweep's."""
 IDS = list(Population(USERS).ids("end-user"))
-SECOND = IDS[150]
+SECOND = IDS[149]
 """Who is struck on the second page."""
 TEXT = "text that is no valid Unicode was replaced by U+FFFD"
 NAME = b',"name":"'
@@ -136,7 +136,7 @@ CHANGING: dict[str, Any] = {"churn": ChurnRate(40, 150), "incremental_lag": 0.0,
 
 
 @pytest.mark.parametrize(
-    ("quirks", "struck", "by"), [((), "from:4", "sort=-updated_at"), ((Quirk.NO_SORT,), "from:5", "/incremental/")]
+    ("quirks", "struck", "by"), [((), "from:6", "sort=-updated_at"), ((Quirk.NO_SORT,), "from:7", "/incremental/")]
 )
 def test_strictly_it_ends_with_7_too_where_the_closing_sweep_meets_the_user(
     quirks: tuple[Quirk, ...], struck: str, by: str, tmp_path: Path

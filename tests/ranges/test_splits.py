@@ -18,7 +18,8 @@ from exporter.model import Page, Position, Query, Role
 from exporter.output.files import FileSink
 from exporter.output.plan import plan_lines
 from exporter.pages.codec import make_cursor
-from exporter.ranges.walk import Batch, Split, Walk, accept, first, position_after
+from exporter.ranges.moves import Batch, Split, first, position_after
+from exporter.ranges.walk import Walk, accept
 
 QUERY = Query(roles=(Role.AGENT,))
 SPLIT = Split(of=1, at=5, until=None)

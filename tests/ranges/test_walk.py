@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exporter.errors import ContractError
 from exporter.model import Page, Position, Role
 from exporter.pages.codec import make_cursor
-from exporter.ranges.walk import Batch, Walk, accept, first, position_after
+from exporter.ranges.moves import Batch, first, position_after
+from exporter.ranges.walk import Walk, accept
 
 IDS = st.lists(st.integers(0, 2**63 - 1), unique=True, max_size=40)
 SIZES = st.integers(1, 7)
@@ -195,7 +196,7 @@ def test_a_descent_within_a_page_names_both_ids(ids: list[int], last: int) -> No
             accept(Walk(1, Role.AGENT, position), page_of(*ids), by_id=True, trusted=True)
 
 
-@pytest.mark.parametrize("second", [7, 6, 0])
+@pytest.mark.parametrize("second", [6, 0])
 def test_a_descent_from_one_page_to_the_next_names_both_ids(second: int) -> None:
     walk = Walk(1, Role.AGENT, Position())
     accept(walk, page_of(3, 7, after="a"), by_id=True, trusted=False)

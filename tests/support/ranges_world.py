@@ -19,8 +19,9 @@ from exporter.ledger.tables import SCHEMA
 from exporter.model import Page, Position, Role
 from exporter.output.plan import plan_lines
 from exporter.pages.codec import Trust, make_cursor
+from exporter.ranges.moves import Batch
 from exporter.ranges.streams import Aim, Birth, Stream, choose
-from exporter.ranges.walk import Batch, Walk, accept
+from exporter.ranges.walk import Walk, accept
 
 FILE = "users.ndjson"
 ROLES = (Role.END_USER, Role.AGENT)

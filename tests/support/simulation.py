@@ -16,7 +16,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.api.pace import Pace, Permit
+from exporter.api.pace import Pace
+from exporter.api.permit import Permit
 from exporter.api.verdict import CursorRefused, Quota
 from exporter.engine.asking import Asking
 from exporter.engine.engine import Engine, Limits
@@ -137,9 +138,11 @@ class Pages:
     def __init__(self, server: Server, pace: Pace) -> None:
         self._server, self._pace = server, pace
 
-    async def page(self, query: Query, role: Role, *, after: str | None = None) -> Page | CursorRefused:
+    async def page(
+        self, query: Query, role: Role, *, after: str | None = None, before: str | None = None
+    ) -> Page | CursorRefused:
         while True:
-            page = await self._ask(role, after, None, await self._pace.permit())
+            page = await self._ask(role, after, before, await self._pace.permit())
             if page is not None:
                 return page
             await asyncio.sleep(0.3)
@@ -161,6 +164,9 @@ class Pages:
 
     def give_back(self, permit: Permit) -> None:
         self._pace.give_back(permit)
+
+    async def pause(self, role: Role, why: str, attempt: int) -> None:
+        await asyncio.sleep(0.3)
 
     async def count(self, query: Query, role: Role) -> int | None:
         return len(self._server.ids[role])
