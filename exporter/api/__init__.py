@@ -6,7 +6,7 @@ pass by itself; no 429 of our own making (P5); every wait has an end (P8).
 
 from __future__ import annotations
 
-from exporter.api.client import PATIENCE, Client
+from exporter.api.client import PATIENCE, RENEWALS, Client
 from exporter.api.connection import Connection, Response, open_connection
 from exporter.api.opening import open_client
 from exporter.api.pace import SLOW_START, Pace
@@ -17,6 +17,7 @@ from exporter.api.verdict import MAX_HOLD, CursorRefused, Final, read_quota
 __all__ = [
     "MAX_HOLD",
     "PATIENCE",
+    "RENEWALS",
     "SLOW_START",
     "Answered",
     "Client",

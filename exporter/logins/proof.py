@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.account import Account
-from exporter.api import Connection, Response, open_connection
+from exporter.api import RENEWALS, Connection, Response, open_connection
 from exporter.errors import AuthError, NetworkError
 
 ME, CURRENT = "/api/v2/users/me", "/api/v2/oauth/tokens/current"
@@ -65,20 +65,24 @@ async def prove(account: Account) -> Proof:
 async def revoke(account: Account) -> bool:
     """Have the account forget the token, and the refresh token with it; tell whether it did."""
     async with open_connection(account, patience=PATIENCE) as connection:
-        came = await connection.get(CURRENT, method="DELETE")
-        if came.stale:
-            came = await connection.get(CURRENT, method="DELETE", renew=False)
-        return came.status == 204
+        return (await _with_living_token(connection, CURRENT, "DELETE")).status == 204
 
 
 async def _get(connection: Connection, path: str) -> Response:
-    came = await connection.get(path)
-    if came.stale:
-        came = await connection.get(path, renew=False)
+    came = await _with_living_token(connection, path)
     if came.status == 0 or came.status >= 500 or came.status == 429:
         why = getattr(came.failure, "why", None) or getattr(came.failure, "error", None) or f"HTTP {came.status}"
         raise NetworkError(f"the account can't be asked: {why}", hint="Run the same command again.")
     return came
+
+
+async def _with_living_token(connection: Connection, path: str, method: str = "GET") -> Response:
+    """Ask, and again where the token had ended: another run of the same login may renew as well."""
+    for _ in range(RENEWALS):
+        came = await connection.get(path, method=method)
+        if not came.stale:
+            return came
+    return await connection.get(path, method=method, renew=False)
 
 
 def _object(came: Response, name: str) -> dict[str, Any]:
