@@ -18,6 +18,7 @@ from exporter.account.credentials import (
     parse_origin,
 )
 from exporter.account.hiding import WORDS, Hiding
+from exporter.account.proxies import Proxy, find_proxy
 from exporter.account.tokens import ASKED_LIFE, ASKED_REFRESH_LIFE, Renewing, Token, read_token
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "ApiToken",
     "Hiding",
     "OAuthToken",
+    "Proxy",
     "Renewing",
     "Secret",
     "Token",
     "bearer",
+    "find_proxy",
     "load_account",
     "load_authorities",
     "parse_origin",

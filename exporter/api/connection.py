@@ -1,7 +1,7 @@
 """The only module that speaks HTTP: one request, one response, both within bounds.
 
 Every address is built from the account's own origin; no link and no redirect that a server supplies is ever followed.
-No proxy of the environment's is used, no cookie kept, no request sent again behind the pace's back.
+A proxy is asked for a tunnel and sees no header of ours. No cookie is kept, no request sent again behind the pace.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import aiohttp
 from yarl import URL
 
-from exporter.account import Account, ApiToken, OAuthToken, Renewing
+from exporter.account import Account, ApiToken, OAuthToken, Renewing, find_proxy
 from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
 from exporter.api.verdict import Again, Final, NoPage
-from exporter.errors import NetworkError
+from exporter.errors import AuthError
 from exporter.version import VERSION
 
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
@@ -47,8 +47,17 @@ class Response:
 class Connection:
     """Connections to one account. Made by `open_connection`."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: str, renewing: Renewing | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        origin: str,
+        renewing: Renewing | None = None,
+        proxy: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._session = session
+        self._proxy = proxy
+        self._headers = dict(headers or {})
         self.origin = origin
         self._url = URL(origin)
         self._renewing = renewing
@@ -87,7 +96,7 @@ class Connection:
 
         :param content: what to send as JSON; None sends no body.
         """
-        status, sent = 0, headers
+        status, sent = 0, self._headers | dict(headers or {})
         headers = {}
         try:
             url = self._url.with_path(path).with_query(params)
@@ -108,6 +117,8 @@ class Connection:
             failure = Again("no answer in time")
         except aiohttp.ClientConnectorCertificateError as exc:
             failure = Final(_distrusted(exc))
+        except aiohttp.ClientHttpProxyError as exc:
+            failure = _proxy_refused(exc.status, self._proxy)
         except (aiohttp.ClientError, OSError) as exc:
             failure = Again(_what_failed(exc))
         if status not in (0, 200):  # that it failed is what counts, and what its header says of that
@@ -115,11 +126,22 @@ class Connection:
         return Response(status, headers, b"", failure)
 
 
-def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> NetworkError:
+def _proxy_refused(status: int, address: str) -> Again | Final:
+    """Judge a proxy that gives no tunnel; it is no server of the account, and its words are none of the account's."""
+    if status == 407:
+        what = f"the proxy {address} wants a login, or another one (HTTP 407)"
+        return Final(AuthError(what, hint="Write it into the proxy's address: http://USER:PASSWORD@HOST:PORT."))
+    if status >= 500 or status in (408, 429):
+        return Again(f"the proxy {address} does not reach the account (HTTP {status})")
+    what = f"the proxy {address} refuses the way to the account (HTTP {status})"
+    return Final(AuthError(what, hint="Ask who runs it to let this host through, or go without it: --proxy off."))
+
+
+def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> AuthError:
     """No try changes a certificate, and nothing is sent to whoever can't show a good one."""
     error = exc.certificate_error
     why = getattr(error, "verify_message", "") or str(error)
-    return NetworkError(
+    return AuthError(
         f"the certificate of {exc.host}:{exc.port} is not to be trusted: {why.rstrip('.')}",
         hint="Nothing was sent there. Behind a proxy that looks into TLS, name its authority with --ca-file.",
     )
@@ -127,6 +149,8 @@ def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> NetworkError:
 
 def _what_failed(exc: Exception) -> str:
     match exc:
+        case aiohttp.ClientProxyConnectionError():
+            return f"no connection to the proxy {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
         case aiohttp.ClientConnectorDNSError():
             return f"{exc.host} is not to be found (DNS)"
         case aiohttp.ClientConnectorError():
@@ -163,14 +187,19 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
         headers["Authorization"] = account.credentials.header()
     else:
         renewing = account.credentials
+    proxy = find_proxy(account.origin, account.proxy)
+    account.hiding.know(*(proxy.secrets() if proxy else ()))
+    login = proxy and proxy.user and aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=account.tls or True),  # the pace bounds what is in flight
         timeout=timeouts(patience),
-        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),  # the edge's cookies are no business of ours
         auto_decompress=False,
         trust_env=False,
+        proxy=proxy.address if proxy else None,
+        proxy_auth=login or None,
     ) as session:
         # By itself aiohttp sends a GET again on a kept connection that was lost: a request the pace would not know of.
         session._retry_connection = False
-        yield Connection(session, account.origin, renewing)
+        # Not the session's own headers: aiohttp sends those to a proxy, our Authorization as Proxy-Authorization.
+        yield Connection(session, account.origin, renewing, proxy.address if proxy else "", headers)

@@ -71,6 +71,7 @@ class CursorRefused:
     said: str
 
 
+_ADDRESS = re.compile(r"\bip\b.*\b(?:allow|restrict|permit|whitelist)|(?:allow|restrict)\w* .*\bip\b", re.IGNORECASE)
 _OTHER_PARAMETER = re.compile(r"\b(?:sort|size|role|include|permission_set|external_id|per_page)\b")
 
 
@@ -113,6 +114,18 @@ def verdict(
         return NoPage(f"HTTP {status} without a page")
     if 300 <= status < 400:
         return Final(_redirected(status, headers, show))
+    if status == 402:
+        return Final(
+            AuthError(f"the account is suspended (HTTP 402): {said}", hint="Its owner has to pay or renew it.")
+        )
+    if status == 403 and _is_html(headers, body):
+        what = f"something in front of the account refused this machine's address (HTTP 403): {said}"
+        return Final(AuthError(what, hint="The credentials may be good. Run it from a network that it knows."))
+    if status == 403 and _ADDRESS.search(said):
+        hint = "Admin Center > Account > Security > IP restrictions has the list of addresses."
+        return Final(AuthError(f"the account does not let this machine's address in: {said}", hint=hint))
+    if status in (401, 403) and (why := _refused(status, said)):
+        return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}", hint=why))
     if status in (401, 403):
         return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}"))
     if status == 404 and "help desk" in said.lower():
@@ -122,6 +135,23 @@ def verdict(
     if status in (400, 422):
         return Final(UsageError(f"the account refuses this query: {said}", hint="Check --sort and the filters."))
     return Final(ContractError(f"the server answered HTTP {status}: {said}"))
+
+
+def _refused(status: int, said: str) -> str:
+    """Say what mends a refusal that tells what it is about; nothing for others."""
+    again = "The same command goes on from where it is."
+    if status == 401 and "invalid_token" in said:
+        return f"The access token has expired, was revoked or is wrong: set a new one. {again}"
+    if status == 401 and "authenticate you" in said:
+        ends = "API tokens end: none is made after 2026-10-27, none works after 2027-04-30"
+        return f"Check e-mail and token. {ends}: zexport login is for then. {again}"
+    if status == 403 and "scope" in said:
+        return f"The token needs the scope read. {again}"
+    return ""
+
+
+def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    return "html" in headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<"
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -217,7 +247,7 @@ def words(body: bytes, show: Callable[[str], str] = _NOTHING_TO_HIDE.words) -> s
     try:
         text = _spoken(msgspec.json.decode(body[:ENOUGH]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = re.sub(r"<[^>]*>", " ", body[:TEXT].decode(errors="replace"))
+        text = re.sub(r"(?is)<(style|script)\b.*?(?:</\1\s*>|$)|<[^>]*>", " ", body[:TEXT].decode(errors="replace"))
     return show(text) or "no reason given"
 
 

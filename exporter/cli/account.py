@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.account import LONGEST, Account, load_authorities
+from exporter.account import LONGEST, Account, find_proxy, load_authorities
 from exporter.cli.clean import clean
 from exporter.cli.say import say
 from exporter.errors import UsageError
@@ -20,6 +20,25 @@ READ = 2 * LONGEST
 
 
 def account_from(args: argparse.Namespace) -> Account:
+    """Read the account, its credentials and the way to it.
+
+    :raises UsageError: if one of them makes no sense, or credentials are missing or can't be read.
+    """
+    proxy = getattr(args, "proxy", None)
+    account = replace(_found(args), proxy=proxy)
+    find_proxy(account.origin, proxy)  # a wrong address is found out before anything is done
+    return account
+
+
+def way_to(account: Account, ca_file: str | None) -> str:
+    """Say which proxy is used, and who vouches for the account."""
+    proxy = find_proxy(account.origin, account.proxy)
+    through = f"through the proxy {proxy.address} ({proxy.source})" if proxy else "no proxy"
+    named = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "the system's")
+    return f"{through}; certificates of authorities: {'--ca-file' if ca_file else named}"
+
+
+def _found(args: argparse.Namespace) -> Account:
     """Read the account and its credentials: those of a flag, else of the environment, else a stored login.
 
     :raises UsageError: if the address makes no sense, or credentials are missing or can't be read.

@@ -218,6 +218,9 @@ def _add_ca(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ca-file", metavar="FILE", help="trust these authorities (PEM) in place of the system's: for TLS proxies"
     )
+    parser.add_argument(
+        "--proxy", metavar="URL", help="go through this HTTP proxy, or off (default: $HTTPS_PROXY, but for $NO_PROXY)"
+    )
 
 
 def _positive(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from dataclasses import replace
 from functools import partial
 
 from exporter.account import LONGEST, Account, OAuthToken, Secret, Token, load_authorities, parse_origin
@@ -39,12 +40,12 @@ as its maker):
 
 def main(args: argparse.Namespace) -> int:
     """Log in, prove it with one request, and store what was proven."""
-    account = Account(parse_origin(args.account), tls=load_authorities(args.ca_file))
+    account = Account(parse_origin(args.account), tls=load_authorities(args.ca_file), proxy=args.proxy)
     client, secret = _client(args)
     browser = args.browser or args.no_browser or secret is None
     hidden = None if secret is None else secret.reveal()
     token = _by_browser(args, account, client, hidden) if browser else _by_client(args, account, client, hidden)
-    proof = run_loop(prove, Account(account.origin, OAuthToken(token.access), account.tls))
+    proof = run_loop(prove, replace(account, credentials=OAuthToken(token.access)))
     store = open_store(account.name)
     profile = Profile(account.origin, client, browser, args.scope or "")
     profile = store.save(profile, kept(token, Secrets(client_secret=hidden)))

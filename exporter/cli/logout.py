@@ -14,7 +14,7 @@ from exporter.logins import find_login, open_store, revoke
 
 def main(args: argparse.Namespace) -> int:
     """Revoke what can be revoked, and forget the rest."""
-    bare = Account(parse_origin(args.account), tls=load_authorities(args.ca_file))
+    bare = Account(parse_origin(args.account), tls=load_authorities(args.ca_file), proxy=args.proxy)
     login = find_login(bare, args.ca_file)
     if login is None:
         raise UsageError(f"no login is stored for {bare.origin}")

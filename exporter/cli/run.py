@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from exporter.api import PATIENCE
-from exporter.cli.account import account_from
+from exporter.cli.account import account_from, way_to
 from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
@@ -62,6 +62,8 @@ def main(args: argparse.Namespace) -> int:
 
     export = Export(account, destination, query, options, observe)
     again = _command() if destination.ledger else None
+    if args.verbose and args.progress != "json":
+        say(f"zexport: {way_to(account, args.ca_file)}")
     try:
         with view:
             signalled, finished = run_loop(_run, export)

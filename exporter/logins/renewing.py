@@ -1,6 +1,6 @@
 """A renewal in a process of its own: `python -m exporter.logins.renewing`, with an order as JSON on its stdin.
 
-Secrets go neither in nor out: they are read from the store, and the new ones are there before anybody is told.
+Tokens go neither in nor out: they are read from the store, and the new ones are there before anybody is told.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # the old token may be gone by now: nothing ends this half-way
     order = json.load(sys.stdin)
     try:
-        renew(open_store(order["name"], Path(order["folder"])), order["spent"], order["ca_file"])
+        renew(open_store(order["name"], Path(order["folder"])), order["spent"], order["ca_file"], order["proxy"])
         answer = {"error": "", "what": "", "hint": ""}
     except ExportError as exc:
         error = next((name for name, kind in ERRORS.items() if isinstance(exc, kind)), "network")
@@ -36,7 +36,7 @@ def main() -> None:
         os.write(1, json.dumps(answer).encode())
 
 
-def renew(store: Store, spent: str | None, ca_file: str | None) -> None:
+def renew(store: Store, spent: str | None, ca_file: str | None, proxy: str | None) -> None:
     """Put a new token into the store, unless there is one by now that lives.
 
     :param spent: the fingerprint of the token that was refused.
@@ -53,7 +53,7 @@ def renew(store: Store, spent: str | None, ca_file: str | None) -> None:
         if not (secrets.refresh_token if profile.browser else secrets.client_secret):
             raise AuthError(f"the secrets of the login for {store.name} are gone from this machine", hint=again)
         with store.reserved() as room:
-            account = Account(profile.origin, tls=load_authorities(ca_file))
+            account = Account(profile.origin, tls=load_authorities(ca_file), proxy=proxy)
             try:
                 new = anyio.run(_asked, account, profile, secrets)
             except RefusedGrant as exc:

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from exporter.account import Account, Hiding, Secret
+from exporter.account import Account, Secret
 from exporter.errors import AuthError, ExportError, NetworkError, OutputError
 from exporter.logins.store import Profile, Secrets, Store, open_store
 
@@ -32,16 +32,17 @@ ERRORS: dict[str, type[ExportError]] = {"auth": AuthError, "network": NetworkErr
 class StoredLogin:
     """Credentials out of a store.
 
-    :param hiding: where secrets are made known, before they are sent.
+    :param account: whose they are; secrets are made known to its `hiding` before they are sent.
     :param ca_file: authorities to trust, in place of the system's.
     """
 
-    def __init__(self, store: Store, profile: Profile, hiding: Hiding, ca_file: str | None = None) -> None:
+    def __init__(self, store: Store, profile: Profile, account: Account, ca_file: str | None = None) -> None:
         self._store = store
         self.profile = profile
         self._ca_file = ca_file
         self._secrets = store.secrets(profile)
-        self._hiding = hiding
+        self._hiding = account.hiding
+        self._proxy = account.proxy
         self._one = anyio.Lock()
 
     def __repr__(self) -> str:
@@ -81,6 +82,7 @@ class StoredLogin:
             "folder": os.fspath(self._store.folder),
             "name": self._store.name,
             "ca_file": self._ca_file,
+            "proxy": self._proxy,
             "spent": None if spent is None else fingerprint(spent.reveal()),
         }
         answer = await to_thread.run_sync(_have_renewed, order, abandon_on_cancel=True)
@@ -132,4 +134,4 @@ def find_login(account: Account, ca_file: str | None = None, folder: Path | None
     profile = store.profile()
     if profile is None or profile.origin != account.origin:  # a secret goes nowhere but to whom it belongs
         return None
-    return StoredLogin(store, profile, account.hiding, ca_file)
+    return StoredLogin(store, profile, account, ca_file)

@@ -182,7 +182,7 @@ def test_a_certificate_nobody_vouches_for_ends_it_at_once_and_nothing_is_sent(
             return await server.export(tmp_path, END_USERS, account)
 
     outcome = run(main)
-    assert outcome.code == 5
+    assert outcome.code == 4
     assert "the certificate of 127.0.0.1" in str(outcome.error)
     assert outcome.retrying == []
     assert not any(received)
