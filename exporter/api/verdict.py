@@ -139,11 +139,11 @@ def verdict(
 
 def _refused(status: int, said: str) -> str:
     """Say what mends a refusal that tells what it is about; nothing for others."""
-    again = "The same command goes on from where it is."
+    again = "Mend the credentials, then run the same command again: it goes on from here."
     if status == 401 and "invalid_token" in said:
-        return f"The access token has expired, was revoked or is wrong: set a new one. {again}"
+        return f"The access token has expired, was revoked or is wrong. {again}"
     if status == 401 and "authenticate you" in said:
-        ends = "API tokens end: none is made after 2026-10-27, none works after 2027-04-30"
+        ends = "API tokens end on 2027-04-30, and none is made after 2026-10-27"
         return f"Check e-mail and token. {ends}: zexport login is for then. {again}"
     if status == 403 and "scope" in said:
         return f"The token needs the scope read. {again}"
