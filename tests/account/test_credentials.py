@@ -7,11 +7,9 @@ import dataclasses
 import json
 import logging
 import pickle
-import ssl
 import traceback
 from base64 import b64decode
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,7 +22,6 @@ from exporter.account.credentials import (
     OAuthToken,
     Secret,
     load_account,
-    load_authorities,
     parse_origin,
 )
 from exporter.errors import UsageError
@@ -210,19 +207,6 @@ def test_a_token_from_elsewhere_takes_the_place_of_the_variable() -> None:
     found = [load_account("acme", environ, token="other").credentials for environ in (API, OAUTH, {})]
     assert [each.token.reveal() for each in found if isinstance(each, ApiToken | OAuthToken)] == ["other"] * 3
     assert [type(each) for each in found] == [ApiToken, OAuthToken, OAuthToken]
-
-
-def test_an_authority_that_was_named_need_not_say_what_its_key_is_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    strict = ssl.create_default_context()
-    strict.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 makes them
-    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: strict)
-    context = load_authorities(tmp_path / "ca.pem")
-    assert context is not None
-    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
-    assert context.check_hostname
-    assert context.verify_mode is ssl.CERT_REQUIRED
 
 
 def test_of_two_kinds_the_oauth_token_is_used() -> None:
