@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from exporter.version import VERSION
 
@@ -44,11 +45,27 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         usage="zexport COMMAND …",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"zexport {VERSION}")
+    parser.add_argument("--version", action=_Version, help="show the version; with -v all that a bug report needs")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="zexport")
     arguments.add_parsers(commands)
     arguments.add_sandbox(commands, words)
     return parser
+
+
+class _Version(argparse.Action):
+    """Shows the version and ends; with `-v` behind it the commit, Python, and the libraries in use."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **kwargs)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        if set(sys.argv[1:]) & {"-v", "--verbose"}:
+            from exporter.cli.about import about
+
+            print(about())
+        else:
+            print(f"zexport {VERSION}")
+        parser.exit()
 
 
 def _join_sort(words: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"  what was written before the kill is {'untouched' if kept else 'DAMAGED'}, byte for byte\n")
     print(f"$ zexport verify {FOLDER}")
     sys.stdout.flush()
-    proved = subprocess.run([*_zexport(), "verify", str(FOLDER)], check=False).returncode  # noqa: S603
+    proved = subprocess.run([*_zexport(), "verify", str(FOLDER)], env=_environment(), check=False).returncode  # noqa: S603
     if proved or not kept or again.code or again.users != USERS:
         raise ExportError("the demo did not keep its promises", hint="That is a bug: please report it.")
     user = clean(first_user(FOLDER / "end-user.ndjson").decode().strip(), 240)  # JSON leaves C1 and bidi as they are
@@ -64,13 +65,18 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _zexport() -> list[str]:
-    return [sys.executable, "-m", "exporter"]
+    return [sys.executable, "-P", "-m", "exporter"]  # a module of that name in the current folder is a stranger's
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without credentials: a sandbox needs none, and the demo is no account's business."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ZENDESK_")}
 
 
 @contextmanager
 def _sandbox() -> Iterator[str]:
     command = [*_zexport(), "sandbox", *SANDBOX, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
@@ -85,7 +91,7 @@ def _export(url: str, *flags: str, kill_at: int | None = None) -> _Run:
     """Run the exporter in a process of its own, watch its progress, and kill it when it has written so many users."""
     command = [*_zexport(), "run", url, "-o", str(FOLDER), "--progress", "json", *flags]
     started, users, resumed = monotonic(), 0, 0
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:  # noqa: S603
+    with subprocess.Popen(command, env=_environment(), stderr=subprocess.PIPE) as process:  # noqa: S603
         assert process.stderr is not None
         for line in process.stderr:
             event = orjson.loads(line)
