@@ -39,30 +39,31 @@ class Believing:
 
         :raises ContractError: if none comes, naming the ids between which it ends.
         """
-        odd, believed, nobody, why = Counter[str](), set[str](), 0, ""
+        said, believed, why = Counter[str](), set[str](), ""
         for attempt in range(1, TRIES + 1):
             page = self._tidy(await self._detour.fetch(walk))
-            doubt = self._doubt(walk, page, believed)
-            while doubt is not None and doubt.odd:
-                odd[doubt.odd] += 1
-                if odd[doubt.odd] < doubt.times:
-                    break
-                believed.add(doubt.odd)
-                page = self._as_it_is(walk, page, doubt.odd)
-                doubt = self._doubt(walk, page, believed)
-            if doubt is None:
-                return self._seen(walk, page)
-            if doubt.before is not None:
-                shown = await self._nobody_before(stream, walk, page, doubt)
-                nobody += shown is None
-                if shown or (shown is None and nobody > 1):
+            unsure = False
+            while (doubt := self._doubt(walk, page, believed)) is not None:
+                why = doubt.why
+                if doubt.before is not None:
+                    shown = await self._nobody_before(stream, walk, page, doubt)
+                    said[doubt.name] += shown is None
+                    unsure = shown is None and said[doubt.name] < 2
+                    if unsure or shown is False:
+                        break
                     walk.released = doubt.ends
-                    return self._seen(walk, page)
-                if shown is None:
-                    continue
+                elif doubt.odd:
+                    said[doubt.odd] += 1
+                    if said[doubt.odd] < doubt.times:
+                        break
+                    page = self._as_it_is(walk, page, doubt.odd)
+                else:
+                    break
+                believed.add(doubt.name)
+            else:
+                return self._seen(walk, page)
             self._evidence.add(AGAIN)
-            why = doubt.why
-            if attempt < TRIES:
+            if attempt < TRIES and not unsure:
                 await self._pages.pause(walk.role, why, attempt)
         raise ContractError(f"{why}, {TRIES} times")
 

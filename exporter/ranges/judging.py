@@ -43,6 +43,11 @@ class Doubt:
     before: int | None = None
     ends: bool = False
 
+    @property
+    def name(self) -> str:
+        """What is believed once it is settled; empty where nothing settles it."""
+        return self.odd if self.before is None else f"nobody before {self.before}"
+
 
 def without_repeats(page: Page) -> Page:
     """Take out of a page who is on it a second time, right behind himself."""
@@ -70,7 +75,7 @@ def judge(walk: Walk, page: Page, size: int, believed: Container[str] = ()) -> D
     last_id = stands.last_id
     begun_anew = stands.skip >= ANEW
     doubt = _begins(walk, page) if last_id is None else None if begun_anew else _touches(walk, page, last_id)
-    if doubt is not None and doubt.odd not in believed:
+    if doubt is not None and doubt.name not in believed:
         return doubt
     fresh = bool(ids) and (last_id is None or ids[-1] > last_id)
     if page.more and not begun_anew and ids != [last_id]:

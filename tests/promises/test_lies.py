@@ -31,6 +31,16 @@ def test_one_wrong_answer_costs_nobody_and_ends_nothing(
     assert command("verify", tmp_path).code == 0
 
 
+@pytest.mark.parametrize("cursors", [(), ("--quirk", "sealed-cursors")], ids=["open", "sealed"])
+def test_a_first_page_without_its_last_users_is_met_without_item_cursors_too(
+    cursors: tuple[str, ...], farm: SandboxFarm, tmp_path: Path
+) -> None:
+    sandbox = farm.open("--users", str(USERS), "--item-cursors", "none", *cursors, "--fault", "fewer@n:1")
+    done = run(sandbox, tmp_path, "--role", "end-user")
+    assert done.code == 0, done.said
+    assert sorted_lines(tmp_path / "end-user.ndjson") == expected_lines(USERS, "end-user")
+
+
 def test_the_manifest_says_what_was_proven(farm: SandboxFarm, tmp_path: Path) -> None:
     sandbox = farm.open("--users", str(USERS), "--fault", "nobody@n:5")
     assert run(sandbox, tmp_path, "--ranges", "off").code == 0
