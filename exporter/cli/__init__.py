@@ -19,15 +19,20 @@ examples:
   zexport estimate acme                        how many users, how many minutes; writes nothing
   zexport status acme-users                    how far it is
   zexport verify acme-users                    prove the files against the manifest
+  zexport verify acme-users --against acme     and against the account, at random places
   zexport login acme                           log in by an OAuth client, once for all later runs
 
-credentials, from zexport login, or from the environment:
-  ZENDESK_EMAIL and ZENDESK_API_TOKEN, or ZENDESK_OAUTH_TOKEN, or --token-file FILE
+credentials, the first of these that is there:
+  --token-file FILE, --token-command CMD
+  ZENDESK_OAUTH_TOKEN
+  ZENDESK_EMAIL and ZENDESK_API_TOKEN (ending: none can be made any more)
+  ZENDESK_OAUTH_CLIENT_ID and ZENDESK_OAUTH_CLIENT_SECRET, for servers and cron
+  what zexport login has stored
 
 exit codes:
   0 complete         5 network, run again     10 the ledger is of another export
   2 usage            6 disk                   11 another run is at work
-  3 finished, but    7 server broke its       130, 143 stopped by a signal, run again
+  3 finished, but    7 server broke its       129, 130, 143 stopped by a signal, run again
     not everything     contract               141 the reader closed the pipe, run again
   4 credentials      8 --max-…, run again     1 a bug
 """
