@@ -133,6 +133,15 @@ class Page:
     beyond: bool = False
     links: bytes = b"null"
 
+    def only(self, keep: list[int]) -> Page:
+        """Return the page with those of its users alone that stand at some places; where it leads stays."""
+        return dataclasses.replace(
+            self,
+            ids=[self.ids[at] for at in keep],
+            lines=[self.lines[at] for at in keep],
+            cursors=self.cursors and [self.cursors[at] for at in keep],
+        )
+
     @property
     def consistent(self) -> bool:
         """Whether the page's own cursors are those of its first and last user, where users have cursors."""

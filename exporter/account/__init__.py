@@ -19,7 +19,7 @@ from exporter.account.credentials import (
 )
 from exporter.account.hiding import WORDS, Hiding
 from exporter.account.proxies import Proxy, find_proxy
-from exporter.account.tokens import ASKED_LIFE, ASKED_REFRESH_LIFE, Renewing, Token, read_token
+from exporter.account.tokens import ASKED_LIFE, ASKED_REFRESH_LIFE, Renewing, Token, ahead, read_token
 
 __all__ = [
     "ASKED_LIFE",
@@ -34,6 +34,7 @@ __all__ = [
     "Renewing",
     "Secret",
     "Token",
+    "ahead",
     "bearer",
     "find_proxy",
     "load_account",

@@ -16,6 +16,15 @@ ASKED_LIFE, ASKED_REFRESH_LIFE = 172_800, 7_776_000
 """Seconds that are asked for: the most there are (documented); an account may give less."""
 
 
+MARGIN = 300.0
+"""Seconds before its end that a token is renewed, at most; of one that lives briefly a fifth of its life."""
+
+
+def ahead(life: float) -> float:
+    """Return how many seconds before its end a token of such a life is renewed."""
+    return min(MARGIN, life / 5)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """What was granted.

@@ -32,7 +32,7 @@ from exporter.engine.pages import Pages
 from exporter.errors import ExportError
 from exporter.events import Observer, Split
 from exporter.ledger import Ledger
-from exporter.model import MAX_PAGE_SIZE, Page, Pagination, Query, Role
+from exporter.model import Page, Pagination, Query, Role
 from exporter.output import WrittenIds
 from exporter.pages import Trust
 from exporter.ranges import WAYS_BACK, Aim, Batch, Birth, Stream, Walk, accept, choose
@@ -184,6 +184,6 @@ def _streams(ledger: Ledger, query: Query, most: int | None, *, overlap: bool) -
         walk = Walk(number, role, position, until, confirm=query.pagination is Pagination.CURSOR)
         walk.overlap = overlap and query.by_id and query.page_size >= OVERLAP
         # Where more than a page is to be skipped, an earlier run was on its way back from the start of the stream.
-        walk.ways_back = WAYS_BACK if query.by_id and position.skip > MAX_PAGE_SIZE else 0
+        walk.ways_back = WAYS_BACK if query.by_id and walk.begun_anew else 0
         walks[role].append(walk)
     return {role: Stream(role, query.page_size, its, most) for role, its in walks.items()}

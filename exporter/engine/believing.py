@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
-from itertools import pairwise
 
 from exporter.api import CursorRefused, Permit
 from exporter.engine.detour import Detour
@@ -19,7 +18,7 @@ from exporter.errors import ContractError
 from exporter.ledger import Ledger
 from exporter.model import Page, Query
 from exporter.pages import Trust, make_cursor
-from exporter.ranges import ODD_CURSORS, Aim, Doubt, Stream, Walk, judge, shows_nobody, without_repeats
+from exporter.ranges import ODD_CURSORS, Aim, Doubt, Stream, Walk, first_descent, judge, shows_nobody, without_repeats
 
 TRIES = 4
 """Answers to one request that may contradict what is known: as many as an answer may be no page at all."""
@@ -92,8 +91,7 @@ class Believing:
         return tidy
 
     def _is_sound(self, page: Page) -> bool:
-        ascending = all(first < second for first, second in pairwise(page.ids))
-        return ascending and page.consistent and (not page.ids or self._agrees(page))
+        return first_descent(page.ids) is None and page.consistent and (not page.ids or self._agrees(page))
 
     def _doubt(self, walk: Walk, page: Page, believed: Container[str]) -> Doubt | None:
         if not self._query.by_id:
@@ -139,7 +137,8 @@ class Believing:
             return False
         self._evidence.add(BETWEEN)
         look = await self._pages.page(self._query, walk.role, before=before)
-        if look is None or isinstance(look, CursorRefused):
+        if isinstance(look, CursorRefused):
             return None if walk.position.last_id is None and not doubt.ends else False
-        in_hand = [*(page.ids if doubt.ends else ()), *filter(None, [walk.position.last_id])]
-        return shows_nobody(look, doubt.before, max(in_hand, default=None), walk.position)
+        in_hand = [*(page.ids if doubt.ends else ()), walk.position.last_id]
+        last = max((each for each in in_hand if each is not None), default=None)
+        return shows_nobody(look, doubt.before, last, walk.position)

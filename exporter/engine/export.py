@@ -15,7 +15,7 @@ import orjson
 from exporter.account import Account
 from exporter.api import MAX_HOLD, PATIENCE, Client, Pace, open_client
 from exporter.destination import Destination
-from exporter.engine import finishing as outcome
+from exporter.engine import finishing
 from exporter.engine.asking import Asking
 from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
@@ -159,12 +159,12 @@ class Export:
 
     async def _run(self, ledger: Ledger) -> Finished:
         self._check_memory(ledger)
-        run = ledger.start_run(outcome.now())
+        run = ledger.start_run(finishing.now())
         recovered = ledger.recover(self._sink.whole_units)
         with closing(self._sink):
             self._sink.open(recovered.sizes)
             ledger.adopt(recovered)
-            meter = outcome.meter_of(ledger, self._query.roles)
+            meter = finishing.meter_of(ledger, self._query.roles)
             self._observe(Started(self._account.origin, self._destination.text, run, ledger.totals().users))
             pace = Pace(self._options.rate, self._options.share, clock=anyio.current_time)
             if run > 1:
@@ -204,7 +204,7 @@ class Export:
                     raise
                 asking.evidence.keep()
                 reporter.save("")  # the manifest counts this run's requests too
-                facts = outcome.facts(
+                facts = finishing.facts(
                     ledger,
                     self._account,
                     self._destination,
@@ -214,7 +214,7 @@ class Export:
                 )
                 if finished and await anyio.to_thread.run_sync(self._seal, facts):
                     ledger.note("users", str(facts["users"]))
-                    ledger.note("complete", outcome.now())
+                    ledger.note("complete", finishing.now())
                     reporter.save("complete")
                 else:
                     reporter.save(self._stopped or self._engine.stopped)
@@ -231,10 +231,10 @@ class Export:
         return "not asked for" if not self._options.sweep else "not for this query"
 
     def _seal(self, facts: dict[str, Any]) -> bool:
-        return outcome.seal(self._destination, facts, self._sink.digests(), stop=lambda: bool(self._stopped))
+        return finishing.seal(self._destination, facts, self._sink.digests(), stop=lambda: bool(self._stopped))
 
     def _tell(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
-        finished = outcome.finished(ledger, self._destination, self._query, seconds, written, stopped)
+        finished = finishing.finished(ledger, self._destination, self._query, seconds, written, stopped)
         self._observe(finished)
         return finished
 

@@ -12,7 +12,7 @@ Theory of operation.
 6. Where a sync of the output has failed, nothing that is not settled may be believed unread. Of files the next start
    reads it and writes it again; of what can't be read `distrust` forgets it, and it is handed over again.
 
-The tables can be read with any SQLite browser: `schema`, and the file itself, say what they mean.
+The tables can be read with any SQLite browser: `tables`, and the file itself, say what they mean.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Totals:
 
 
 class Ledger:
-    """Positions and intents of one export. Made by `store.open_ledger`.
+    """Positions and intents of one export. Made by `opening.open_ledger`.
 
     :raises OutputError, LedgerError: from every method, if the disk refuses, or the file is damaged.
     """

@@ -12,12 +12,10 @@ from math import inf
 import anyio
 from anyio import to_thread
 
-from exporter.account import LONGEST, Account, Hiding, Secret, Token, bearer
+from exporter.account import LONGEST, Account, Hiding, Secret, Token, ahead, bearer
 from exporter.errors import AuthError, UsageError
 from exporter.logins.tokens import DELAYS, PATIENT, RefusedGrant, ask_for_token
 
-MARGIN = 300.0
-"""Seconds before its end that a token is renewed, at most; of one that lives briefly a fifth of its life."""
 COMMAND_TIME = 60.0
 """Seconds for a command that prints a token: a vault answers within a few, a person that is asked never does."""
 
@@ -107,7 +105,7 @@ class MintedToken:
         asked = self._clock()  # its life began no earlier than we asked
         got = await self._fetch(self._held is not None)
         self._hiding.know(got.access.reveal())
-        self._held = _Held(got.access, asked + got.life - min(MARGIN, got.life / 5), asked + got.life)
+        self._held = _Held(got.access, asked + got.life - ahead(got.life), asked + got.life)
         return got.access
 
 

@@ -18,12 +18,9 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from exporter.account import Account, Secret
+from exporter.account import Account, Secret, ahead
 from exporter.errors import AuthError, ExportError, NetworkError, OutputError
 from exporter.logins.store import Profile, Secrets, Store, open_store
-
-MARGIN = 300.0
-"""Seconds before its end that a token is renewed, at most; of one that lives briefly a fifth of its life."""
 
 ERRORS: dict[str, type[ExportError]] = {"auth": AuthError, "network": NetworkError, "output": OutputError}
 """What a renewal may end with."""
@@ -98,7 +95,7 @@ class StoredLogin:
 
 def fresh(secrets: Secrets) -> bool:
     """Tell whether the access token has a while to live."""
-    return bool(secrets.access_token) and time.time() < secrets.dies - min(MARGIN, secrets.life / 5)
+    return bool(secrets.access_token) and time.time() < secrets.dies - ahead(secrets.life)
 
 
 def fingerprint(token: str) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 _COUNTED = {
     "pages_overlapped": ("page", "began with the last user of the one before"),
-    "seams_met": ("range", "ended where the next one begins"),
     "ends_confirmed": ("end", "of a stream said twice"),
     "looks_between": ("look", "at who is between two users"),
     "asked_again": ("answer", "that contradicted what was known, asked for again"),

@@ -9,10 +9,9 @@ from __future__ import annotations
 from exporter.ranges.judging import ODD_CURSORS, Doubt, judge, shows_nobody, without_repeats
 from exporter.ranges.moves import Batch, Move, Split, first, position_after
 from exporter.ranges.streams import Aim, Birth, Stream, choose
-from exporter.ranges.walk import ANEW, WAYS_BACK, Walk, accept, without
+from exporter.ranges.walk import WAYS_BACK, Walk, accept, first_descent, without
 
 __all__ = [
-    "ANEW",
     "ODD_CURSORS",
     "WAYS_BACK",
     "Aim",
@@ -26,6 +25,7 @@ __all__ = [
     "accept",
     "choose",
     "first",
+    "first_descent",
     "judge",
     "position_after",
     "shows_nobody",

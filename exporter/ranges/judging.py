@@ -15,12 +15,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from operator import lt
+from dataclasses import dataclass
+from operator import ne
 
 from exporter.model import Page, Position
-from exporter.ranges.walk import ANEW, Walk
+from exporter.ranges.walk import Walk, descent, first_descent
 
 BARE, ODD_CURSORS, SHORT, EMPTY = "pages_without_cursors", "odd_cursors", "short_pages", "empty_pages"
 """What may be so, and is odd: the names under which it is counted."""
@@ -51,15 +50,9 @@ class Doubt:
 
 def without_repeats(page: Page) -> Page:
     """Take out of a page who is on it a second time, right behind himself."""
-    keep = [at for at, user_id in enumerate(page.ids) if not at or page.ids[at - 1] != user_id]
-    if len(keep) == len(page.ids):
+    if all(map(ne, page.ids, page.ids[1:])):
         return page
-    return replace(
-        page,
-        ids=[page.ids[at] for at in keep],
-        lines=[page.lines[at] for at in keep],
-        cursors=page.cursors and [page.cursors[at] for at in keep],
-    )
+    return page.only([at for at, user_id in enumerate(page.ids) if not at or page.ids[at - 1] != user_id])
 
 
 def judge(walk: Walk, page: Page, size: int, believed: Container[str] = ()) -> Doubt | None:
@@ -69,17 +62,15 @@ def judge(walk: Walk, page: Page, size: int, believed: Container[str] = ()) -> D
     :param believed: what is odd and has come often enough.
     """
     ids, stands = page.ids, walk.position
-    if not all(map(lt, ids, ids[1:])):
-        first, second = next(pair for pair in pairwise(ids) if pair[0] >= pair[1])
-        return Doubt(f"users of {walk.role} do not come by ascending id: {second} follows {first}")
-    last_id = stands.last_id
-    begun_anew = stands.skip >= ANEW
+    if pair := first_descent(ids):
+        return Doubt(descent(walk.role, *pair))
+    last_id, begun_anew = stands.last_id, walk.begun_anew
     doubt = _begins(walk, page) if last_id is None else None if begun_anew else _touches(walk, page, last_id)
     if doubt is not None and doubt.name not in believed:
         return doubt
     fresh = bool(ids) and (last_id is None or ids[-1] > last_id)
     if page.more and not begun_anew and ids != [last_id]:
-        if page.after in (stands.cursor, walk.milestone) and page.after is not None:
+        if page.after is not None and walk.has_been_at(page.after):
             return Doubt(f"the walk over {walk.role} goes in a circle: it leads to where it has been")
         if ids and not fresh and stands.skip <= 1:  # else all of the page may be what is to be skipped
             return Doubt(f"the walk over {walk.role} does not get ahead: all users up to {ids[-1]} came before")

@@ -21,6 +21,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from operator import lt
 
 from exporter.errors import ContractError
@@ -77,6 +78,15 @@ class Walk:
         self.position = replace(self.position, cursor=None, skip=max(self.position.users, ANEW) if by_id else 0)
 
     @property
+    def begun_anew(self) -> bool:
+        """Whether it was begun anew, in this run or an earlier one, and has not come back to where it was."""
+        return self.position.skip >= ANEW
+
+    def has_been_at(self, cursor: str | None) -> bool:
+        """Tell whether a cursor leads to where the walk stands, or has passed: it would go in a circle."""
+        return cursor in (self.position.cursor, self.milestone)
+
+    @property
     def shortcut(self) -> int | None:
         """The id right behind which a walk begun anew would find the last user written; None if it needs no such."""
         last_id = self.position.last_id
@@ -94,13 +104,7 @@ class Walk:
 
 def without(page: Page, written: Container[int]) -> Page:
     """Take users out of a page who are in the output already; where it leads stays."""
-    keep = [at for at, user_id in enumerate(page.ids) if user_id not in written]
-    return replace(
-        page,
-        ids=[page.ids[at] for at in keep],
-        lines=[page.lines[at] for at in keep],
-        cursors=page.cursors and [page.cursors[at] for at in keep],
-    )
+    return page.only([at for at, user_id in enumerate(page.ids) if user_id not in written])
 
 
 def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split | None = None) -> Batch:
@@ -119,11 +123,11 @@ def accept(walk: Walk, page: Page, *, by_id: bool, trusted: bool, split: Split |
     if start.skip > 0 and start.last_id is not None:
         begin = _written(start, page.ids, by_id=by_id)
         if begin == len(page.ids) and page.more and page.ids[-1:] < [start.last_id]:
-            skip = max(start.skip - len(page.ids), ANEW if start.skip >= ANEW else 1)
+            skip = max(start.skip - len(page.ids), ANEW if walk.begun_anew else 1)
     elif by_id and start.last_id is not None:  # who is there again was written: a cursor may include its own user
         begin = min(bisect_left(page.ids, start.last_id + 1), end)
         if begin and start.last_id not in page.ids:
-            raise _descent(walk.role, start.last_id, page.ids[0])
+            raise ContractError(descent(walk.role, start.last_id, page.ids[0]))
     if not by_id:
         _check_start(walk, page.before)
     ids = page.ids[begin:end]
@@ -204,13 +208,18 @@ def check_ascending(role: Role, ids: list[int]) -> None:
 
     :raises ContractError: if they don't, naming two that do not.
     """
-    if not all(map(lt, ids, ids[1:])):
-        at = next(at for at in range(1, len(ids)) if ids[at - 1] >= ids[at])
-        raise _descent(role, ids[at - 1], ids[at])
+    if pair := first_descent(ids):
+        raise ContractError(descent(role, *pair))
 
 
-def _descent(role: Role, first: int, second: int) -> ContractError:
-    return ContractError(f"users of {role} do not come by ascending id: {second} follows {first}")
+def first_descent(ids: list[int]) -> tuple[int, int] | None:
+    """Return the first two ids that do not ascend; None if all do."""
+    return None if all(map(lt, ids, ids[1:])) else next(pair for pair in pairwise(ids) if pair[0] >= pair[1])
+
+
+def descent(role: Role, first: int, second: int) -> str:
+    """Say which two ids do not ascend."""
+    return f"users of {role} do not come by ascending id: {second} follows {first}"
 
 
 def _check_start(walk: Walk, before: str | None) -> None:
@@ -226,7 +235,7 @@ def _circle(role: Role) -> ContractError:
 
 
 def _check_advance(walk: Walk, cursor: str | None) -> None:
-    if cursor in (walk.position.cursor, walk.milestone):
+    if walk.has_been_at(cursor):
         raise _circle(walk.role)
     walk.laps += 1
     if walk.laps & (walk.laps - 1) == 0:

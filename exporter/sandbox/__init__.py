@@ -15,7 +15,7 @@ endpoint   ◀── parameters, pages, cursors, misreadings, itemcursors, incre
      ▼
 oauth      ◀── registry, grants, guard, consent    tokens, and who gets them: no I/O
      ▼
-faults     ◀── strikes, kinds, refusals, spoils     which requests go wrong, and how
+faults     ◀── strikes, kinds, refusals, spoils, lies    which requests go wrong, and how
      ▼
 server     ◀── limits, delivery, encoding, breakages, statistics, control
                                               the network: the only part that needs aiohttp

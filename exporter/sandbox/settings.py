@@ -152,7 +152,7 @@ class Settings:
     :param oauth_clients: who may ask for tokens; if there are any, requests need a token that lives.
     :param token_life: seconds that an access token lives, whatever was asked for; None: as asked for.
     :param refresh_life: the same of a refresh token.
-    :param faults: the script of faults, see `faults.parse`.
+    :param faults: the script of faults, see `faults.script.parse`.
     :param token_faults: the same for requests to `/oauth/tokens`, counted by themselves.
     :param quirks: behaviours other than the default.
     :raises ValueError: if a number is out of range, in words fit for a person.

@@ -1,4 +1,4 @@
-"""Faults that look like an honest answer and are wrong in one place. `faults` has the table of all.
+"""Faults that look like an honest answer and are wrong in one place. `script` has the table of all.
 
 How often the real service answers so is not known; each kind was reported or recorded somewhere (users missing at
 random, an empty page behind `has_more`, pages that are short after a time-out).

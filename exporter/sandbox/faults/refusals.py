@@ -1,4 +1,4 @@
-"""Faults that are no page: refusals, errors, and answers of somebody else. `faults` has the table of all."""
+"""Faults that are no page: refusals, errors, and answers of somebody else. `script` has the table of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that spoil an honest page: its users, its cursors, its links. `faults` has the table of all.
+"""Faults that spoil an honest page: its users, its cursors, its links. `script` has the table of all.
 
 What is not spoilt stays byte for byte what it was. Whatever is no page of users stays as it is.
 """

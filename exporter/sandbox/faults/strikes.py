@@ -1,4 +1,4 @@
-"""When a fault strikes: the second half of a rule, see `faults`."""
+"""When a fault strikes: the second half of a rule, see `script`."""
 
 from __future__ import annotations
 
