@@ -148,6 +148,19 @@ class Page:
         return not self.cursors or (self.cursors[0], self.cursors[-1]) == (self.before, self.last)
 
 
+class Caller(NamedTuple):
+    """As whom an account sees us, and so whose eyes an export sees with.
+
+    :param role: as the account says it, `restricted` and `tickets` as well: an agent who may not see all of it, and
+        which tickets he may see (documented: `restricted_agent`, `ticket_restriction`, null for all).
+    """
+
+    id: int
+    role: str
+    restricted: bool = False
+    tickets: str = ""
+
+
 class Increment(NamedTuple):
     """One page of the incremental export; `end`: it holds everything up to a minute ago; `mended` as for `Page`."""
 

@@ -6,7 +6,8 @@ pass by itself; no 429 of our own making (P5); every wait has an end (P8).
 
 from __future__ import annotations
 
-from exporter.api.client import PATIENCE, RENEWALS, Client
+from exporter.api.asker import PATIENCE, RENEWALS
+from exporter.api.client import Client
 from exporter.api.connection import Connection, Response, open_connection
 from exporter.api.opening import open_client
 from exporter.api.pace import SLOW_START, Pace

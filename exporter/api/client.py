@@ -1,69 +1,28 @@
-"""Asks one account for pages.
-
-`Client.page` is the whole of it: permit, request, verdict, and what follows from the verdict. Failures that may pass
-end here; what comes out is a page, or an error that will not pass.
-"""
+"""Asks one account for pages: what is asked for, and how it is read."""
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
 
 import anyio
 
-from exporter.api import retry
-from exporter.api.connection import Connection, Response
+from exporter.api.asker import PATIENCE, Answer, Asker, ClientStatistics, Params
+from exporter.api.connection import Connection
 from exporter.api.pace import Pace
 from exporter.api.permit import Permit
 from exporter.api.reader import Reader
-from exporter.api.verdict import (
-    Again,
-    CursorRefused,
-    Final,
-    NoPage,
-    Ok,
-    Quota,
-    Verdict,
-    read_quota,
-    server_time,
-    verdict,
-)
-from exporter.errors import ContractError, CutError, NetworkError, NotAPage, TextError
-from exporter.events import Held, Observer, Retrying, ignore
-from exporter.model import INCREMENT, Increment, Page, Pagination, Query, Role
-from exporter.pages import parameters, read_count
+from exporter.api.verdict import Again, CursorRefused, Ok
+from exporter.errors import ContractError, TextError
+from exporter.events import Observer, ignore
+from exporter.model import INCREMENT, Caller, Increment, Page, Pagination, Query, Role
+from exporter.pages import parameters, read_caller, read_count
 
-LIST, COUNT, INCREMENTAL = "/api/v2/users", "/api/v2/users/count", "/api/v2/incremental/users/cursor"
-FIRST_PATIENCE = 30.0
-"""Seconds of patience before the account has answered at all: then a wrong name is likelier than an outage."""
-PATIENCE = 900.0
-"""Seconds without any success after which a run gives up: longer than a usual maintenance window's hiccups."""
-RENEWALS = 3
-"""Times that a request is sent again because its token had ended: another run of the same login may renew as well."""
-
-T = TypeVar("T")
-Params: TypeAlias = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStatistics:
-    """Requests sent so far, and how many of them were sent again after a failure."""
-
-    requests: int
-    retries: int
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What came back, and the verdict on it: where that is Ok, there is a body to read."""
-
-    verdict: Verdict
-    came: Response
+LIST, COUNT, ME = "/api/v2/users", "/api/v2/users/count", "/api/v2/users/me"
+INCREMENTAL = "/api/v2/incremental/users/cursor"
+LOOKS = 4
+"""Failures after which a look is given up that an export can do without."""
 
 
 class Client:
@@ -88,20 +47,17 @@ class Client:
         rng: Callable[[], float] = random.random,
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
-        self._connection = connection
-        self._pace = pace
-        self._patience = patience
-        self._observe = observer
-        self._show = show
         self._reader = Reader(connection.origin, strict=strict, warn=warn, show=show)
-        self._random = rng
-        self._clock = clock
-        self._budget = retry.Budget()
-        self._answered = False
-        self._succeeded = clock()
-        self._requests = self._retries = 0
-        self._told_time = False
-        self._time_offset = time.time() - clock()
+        self._asker = Asker(
+            connection,
+            pace,
+            patience=patience,
+            warn_once=self._reader.warn_once,
+            observer=observer,
+            show=show,
+            rng=rng,
+            clock=clock,
+        )
 
     async def page(
         self, query: Query, role: Role, *, after: str | None = None, before: str | None = None
@@ -112,24 +68,21 @@ class Client:
         """
         params = parameters(query, role, after=after, before=before)
         sent_cursor = (after or before) is not None and query.pagination is Pagination.CURSOR
-        return await self._fetch(
+        return await self._asker.fetch(
             LIST, params, role, lambda body: self._reader.page(body, query, role, after=after), sent_cursor=sent_cursor
         )
 
     async def spare(self) -> Permit:
         """Wait for a permit that nobody else wants: for `land`, or to `give_back` at once."""
-        return await self._pace.spare()
+        return await self._asker.pace.spare()
 
     async def pause(self, role: Role, why: str, attempt: int) -> None:
         """Wait before a page that can't be believed is asked for again: what served it may have passed by then."""
-        self._retries += 1
-        delay = retry.BASE * 2 ** (attempt - 1) * self._random()
-        self._observe(Retrying(role, why, delay, attempt))
-        await anyio.sleep(delay)
+        await self._asker.pause(role, why, attempt)
 
     def give_back(self, permit: Permit) -> None:
         """Return a permit unused."""
-        self._pace.give_back(permit)
+        self._asker.pace.give_back(permit)
 
     async def land(
         self, query: Query, role: Role, *, after: str | None, before: str | None, permit: Permit | None
@@ -140,15 +93,15 @@ class Client:
         :returns: None if it failed: nothing is tried again, and what will not pass by itself is met by others, too.
         """
         params = parameters(query, role, after=after, before=before)
-        answer = await self._ask(LIST, params, sent_cursor=True, permit=permit)
+        answer = await self._asker.ask(LIST, params, sent_cursor=True, permit=permit)
         match answer.verdict:
             case Ok():
                 with suppress(ContractError, TextError):
                     page = self._reader.page(answer.came.body, query, role, after=after)
-                    self._succeeded = self._clock()
+                    self._asker.succeeded(answer.came.headers)
                     return page
             case Again(hold=True) as again:
-                self._hold(again)
+                self._asker.hold(again)
             case CursorRefused() as refused:
                 return refused
         return None
@@ -165,7 +118,7 @@ class Client:
     ) -> Page | CursorRefused:
         """Fetch one page of some roles together, of everyone if none is named: to look at, not to write."""
         params, sent = parameters(query, *roles, after=after, before=before), bool(after or before)
-        return await self._fetch(
+        return await self._asker.fetch(
             LIST, params, None, lambda body: self._reader.page(body, query, *roles, after=after), sent_cursor=sent
         )
 
@@ -178,113 +131,38 @@ class Client:
         """
         params = [("per_page", str(INCREMENT))]
         params.append(("cursor", cursor) if cursor else ("start_time", str(start)))
-        came = await self._fetch(INCREMENTAL, params, None, self._reader.increment)
+        came = await self._asker.fetch(INCREMENTAL, params, None, self._reader.increment)
         assert not isinstance(came, CursorRefused)  # only what was sent as `page[after]` can be
         return came
 
     def server_now(self) -> float:
         """Return the server's time in unix seconds, by its Date header and the time since; ours if it sends none."""
-        return self._time_offset + self._clock()
+        return self._asker.server_now()
 
     async def count(self, query: Query, role: Role) -> int | None:
         """Fetch how many users the account thinks the stream has; None if it does not say. Never a plan."""
         params = [("role[]", role.value)]
         if query.permission_set is not None:
             params.append(("permission_set", str(query.permission_set)))
-        counted = await self._fetch(COUNT, params, role, read_count)
+        counted = await self._asker.fetch(COUNT, params, role, read_count)
         return None if isinstance(counted, CursorRefused) else counted
+
+    async def me(self) -> Caller | None:
+        """Fetch as whom the account sees us; None if it does not say.
+
+        :raises ExportError: if it can't be had, which need not mean that users can't.
+        """
+        caller = await self._asker.fetch(ME, [], None, read_caller, tries=LOOKS)
+        return None if isinstance(caller, CursorRefused) else caller
 
     def statistics(self) -> ClientStatistics:
         """Return the requests so far."""
-        return ClientStatistics(self._requests, self._retries)
+        return self._asker.statistics()
 
-    async def _fetch(
-        self,
-        path: str,
-        params: Params,
-        role: Role | None,
-        read: Callable[[bytes], T],
-        *,
-        sent_cursor: bool = False,
-    ) -> T | CursorRefused:
-        whose = f" for {role}" if role else ""
-        started, attempt, strikes, failures, cuts = self._clock(), 0, 0, 0, 0
-        delays = retry.delays(self._random)
-        while True:
-            attempt += 1
-            answer = await self._ask(path, params, sent_cursor=sent_cursor)
-            verdict = answer.verdict
-            if isinstance(verdict, Ok):
-                try:
-                    result = read(answer.came.body)
-                except NotAPage as exc:
-                    verdict = NoPage(str(exc))
-                else:
-                    self._succeeded = self._clock()
-                    self._budget.earn()
-                    self._pace.weigh(len(answer.came.body))
-                    return result
-            if isinstance(verdict, Final):
-                raise verdict.error
-            if isinstance(verdict, CursorRefused):
-                return verdict
-            if isinstance(verdict, NoPage):
-                strikes += 1
-                if strikes == retry.NOT_A_PAGE_TRIES:
-                    raise ContractError(f"{path}{whose}: {verdict.why}, {strikes} times")
-                verdict = Again(verdict.why)
-            left = self._patience_left(started)
-            failures, cuts = failures + (not verdict.hold), cuts + verdict.cut
-            delay = 0.0 if verdict.hold else next(delays, None)
-            if left <= 0 or delay is None or not (verdict.hold or self._budget.spend()):
-                failed = CutError if cuts == failures >= retry.NOT_A_PAGE_TRIES else NetworkError
-                raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
-            self._retries += 1
-            if verdict.hold:
-                self._hold(verdict)
-                continue
-            delay = max(delay, verdict.after or 0.0)
-            self._observe(Retrying(role, verdict.why, delay, attempt))
-            await anyio.sleep(min(delay, left))
+    async def once(self, path: str, params: Params) -> Answer:
+        """Send one request under a permit, whatever comes back."""
+        return await self._asker.ask(path, params, sent_cursor=False)
 
-    def _take_time(self, headers: Mapping[str, str]) -> None:
-        now = server_time(headers)
-        if now is not None:
-            self._told_time = True
-            self._time_offset = now.timestamp() - self._clock()
-
-    def _hold(self, again: Again) -> None:
-        seconds = (again.after or 0.0) + self._random()  # keeps two exporters from coming back together
-        self._pace.hold(seconds, again.why)
-        self._observe(Held(seconds, again.why))
-        if again.odd:
-            self._reader.warn_once("hold", again.why)
-
-    def _patience_left(self, started: float) -> float:
-        patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
-        return max(started, self._succeeded) + patience - self._clock()
-
-    async def _ask(
-        self, path: str, params: Params, *, sent_cursor: bool, permit: Permit | None = None, renewals: int = RENEWALS
-    ) -> _Answer:
-        """Send one request under a permit; and again, under another, if its token had ended."""
-        permit = permit or await self._pace.permit()
-        quota, judged = Quota(), None
-        self._requests += 1
-        try:
-            came = await self._connection.get(path, params, renew=renewals > 0)
-            if came.status:
-                self._answered = True
-                quota = read_quota(came.headers)
-                if not self._told_time:
-                    self._take_time(came.headers)
-            now = datetime.now(UTC)
-            judged = came.failure or verdict(
-                came.status, came.headers, came.body, sent_cursor=sent_cursor, now=now, show=self._show
-            )
-        finally:
-            failed = isinstance(judged, Again) and not judged.hold
-            self._pace.learn(permit, quota, failed=failed)
-        if came.stale:
-            return await self._ask(path, params, sent_cursor=sent_cursor, renewals=renewals - 1)
-        return _Answer(judged, came)
+    def hold(self, again: Again) -> None:
+        """Have all requests wait, as the account asks."""
+        self._asker.hold(again)

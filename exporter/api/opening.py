@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from exporter.account import Account
-from exporter.api.client import PATIENCE, Client
+from exporter.api.asker import PATIENCE
+from exporter.api.client import Client
 from exporter.api.connection import most_connections, open_connection
 from exporter.api.pace import Pace
 from exporter.events import Observer, ignore

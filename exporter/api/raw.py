@@ -27,15 +27,12 @@ class Answered(NamedTuple):
 async def ask_raw(client: Client, path: str, params: list[tuple[str, str]]) -> Answered:
     """Send one request under a permit; a failure that may pass is met by another try, and at last is the answer."""
     for attempt in range(1, TRIES + 1):
-        permit = await client._pace.permit()
-        began = anyio.current_time()
-        answer = await client._ask(path, params, sent_cursor=False, permit=permit)
-        came, seconds = answer.came, anyio.current_time() - began
-        verdict = answer.verdict
+        answer = await client.once(path, params)
+        came, verdict = answer.came, answer.verdict
         if not isinstance(verdict, Again) or attempt == TRIES:
             break
         if verdict.hold:
-            client._hold(verdict)
+            client.hold(verdict)
         else:
             await anyio.sleep(min(verdict.after or PAUSE, PAUSE))
-    return Answered(came.status, came.headers, came.body, seconds, verdict)
+    return Answered(came.status, came.headers, came.body, answer.seconds, verdict)

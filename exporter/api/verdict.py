@@ -189,11 +189,12 @@ def _held(headers: Mapping[str, str], now: datetime) -> Again:
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """Read the Date header; None if there is none that can be read."""
+    """Read the Date header; None if there is none that can be read, or be true."""
     try:
-        return _aware(parsedate_to_datetime(headers["Date"]))
+        told = _aware(parsedate_to_datetime(headers["Date"]))
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None
+    return told if 2000 <= told.year < 2200 else None
 
 
 def _aware(time: datetime) -> datetime:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from exporter.pages.codec import Trust, make_cursor, make_cursors
 from exporter.pages.links import leads_to
 from exporter.pages.mend import MENDED
-from exporter.pages.wire import parameters, read_count, read_increment, read_page
+from exporter.pages.told import read_caller, read_count
+from exporter.pages.wire import parameters, read_increment, read_page
 
 __all__ = [
     "MENDED",
@@ -18,6 +19,7 @@ __all__ = [
     "make_cursor",
     "make_cursors",
     "parameters",
+    "read_caller",
     "read_count",
     "read_increment",
     "read_page",

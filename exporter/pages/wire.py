@@ -58,14 +58,6 @@ class _Sideloaded(_Body):
     abilities: list[msgspec.Raw] | None = None
 
 
-class _Count(msgspec.Struct):
-    value: int | None = None
-
-
-class _CountBody(msgspec.Struct):
-    count: _Count
-
-
 class _Record(msgspec.Struct):
     id: Any = None
     user_id: Any = None
@@ -76,7 +68,6 @@ _ID = re.compile(rb'\{"id":([1-9][0-9]{0,17})[,}]')
 _body, _sideloaded_body = msgspec.json.Decoder(_Body), msgspec.json.Decoder(_Sideloaded)
 _export = msgspec.json.Decoder(_Export)
 _head = msgspec.json.Decoder(_Head)
-_counted = msgspec.json.Decoder(_CountBody)
 _record = msgspec.json.Decoder(_Record)
 
 
@@ -215,14 +206,6 @@ def read_increment(body: bytes) -> Increment:
     mended = [raw for raw in raws if mend.MENDED in raw] if body is not sent else []
     ids, _ = _heads_of(mended, ()) if mended else ([], 0)
     return Increment(_lines(raws, body), parsed.after_cursor, parsed.end_of_stream, tuple(ids))
-
-
-def read_count(body: bytes) -> int | None:
-    """Read the account's own count; None where it gives none, which is no reason to ask again."""
-    try:
-        return _counted.decode(body).count.value
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _heads_of(raws: list[bytes], roles: tuple[Role, ...]) -> tuple[list[int], int]:

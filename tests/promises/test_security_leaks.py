@@ -118,13 +118,13 @@ def test_no_byte_of_the_token_is_left_behind_by_a_run_that_was_killed(sandbox: s
 def test_a_bug_is_told_with_its_traceback_and_1_and_no_token(command: str, sandbox: str, tmp_path: Path) -> None:
     script = """
 import sys
-from exporter.api import client
+from exporter.api import asker
 from exporter.cli import main
 
 async def ask(self, *args, **kwargs):
     raise RuntimeError(f"out of order: {vars(self)} {vars(self._connection)} \\x1b[31m")
 
-client.Client._ask = ask
+asker.Asker.ask = ask
 sys.exit(main())
 """
     arguments = [command, sandbox, *(["-o", str(tmp_path)] if command == "run" else [])]
