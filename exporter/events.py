@@ -120,6 +120,7 @@ class Finished:
     :param seconds: how long this run took.
     :param files: the paths of the output; until it is complete, `.partial` stands behind each.
     :param warnings: what a person should know, in sentences.
+    :param counted: how many users the account itself counts, None if it does not say.
     """
 
     kind: ClassVar[str] = "finished"
@@ -138,6 +139,7 @@ class Finished:
     roles: tuple[RoleProgress, ...]
     files: tuple[str, ...]
     warnings: tuple[str, ...]
+    counted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -114,7 +115,7 @@ class Page:
     :param sideloads: records that came along, by kind: each its identity within the kind, and its line.
     :param mended: ids of users whose text was not valid Unicode and had it replaced by U+FFFD.
     :param mended_kinds: kinds of sideloaded records of which the same is true.
-    :param strays: how many users bear another role than the stream's.
+    :param strays: users who bear another role than was asked for, by id, each with the role that is said; empty: none.
     :param beyond: there is more behind this page, out of reach of offset pagination.
     :param links: the page's links as the server sent them; they are never followed.
     """
@@ -129,7 +130,7 @@ class Page:
     sideloads: dict[Sideload, list[tuple[str, bytes]]] = dataclasses.field(default_factory=dict)
     mended: tuple[int, ...] = ()
     mended_kinds: tuple[Sideload, ...] = ()
-    strays: int = 0
+    strays: Mapping[int, str] = dataclasses.field(default_factory=dict)
     beyond: bool = False
     links: bytes = b"null"
 

@@ -106,24 +106,37 @@ class Client:
                 return refused
         return None
 
-    async def newest(self, query: Query, *, after: str | None) -> Page | CursorRefused:
-        """Fetch one page of all roles together, in the query's order.
+    async def newest(self, query: Query, *, after: str | None, tries: int | None) -> Page | CursorRefused:
+        """Fetch one page of all roles together, in the query's order; `tries` as for `look`.
 
         :raises UsageError: if the account refuses that order.
         """
-        return await self.look(query, *query.roles, after=after)
+        return await self.look(query, *query.roles, after=after, tries=tries)
 
     async def look(
-        self, query: Query, *roles: Role, after: str | None = None, before: str | None = None
+        self,
+        query: Query,
+        *roles: Role,
+        after: str | None = None,
+        before: str | None = None,
+        tries: int | None = None,
     ) -> Page | CursorRefused:
-        """Fetch one page of some roles together, of everyone if none is named: to look at, not to write."""
+        """Fetch one page of some roles together, of everyone if none is named: to look at, not to write.
+
+        :param tries: failures after which to give up, however much patience is left.
+        """
         params, sent = parameters(query, *roles, after=after, before=before), bool(after or before)
         return await self._asker.fetch(
-            LIST, params, None, lambda body: self._reader.page(body, query, *roles, after=after), sent_cursor=sent
+            LIST,
+            params,
+            None,
+            lambda body: self._reader.page(body, query, *roles, after=after),
+            sent_cursor=sent,
+            tries=tries,
         )
 
-    async def increment(self, start: int, cursor: str | None) -> Increment:
-        """Fetch one page of the incremental export.
+    async def increment(self, start: int, cursor: str | None, *, tries: int | None) -> Increment:
+        """Fetch one page of the incremental export; `tries` as for `look`.
 
         :param start: unix seconds to begin at, where there is no cursor.
         :raises AuthError, UsageError: if it is not for these credentials, or not there.
@@ -131,7 +144,7 @@ class Client:
         """
         params = [("per_page", str(INCREMENT))]
         params.append(("cursor", cursor) if cursor else ("start_time", str(start)))
-        came = await self._asker.fetch(INCREMENTAL, params, None, self._reader.increment)
+        came = await self._asker.fetch(INCREMENTAL, params, None, self._reader.increment, tries=tries)
         assert not isinstance(came, CursorRefused)  # only what was sent as `page[after]` can be
         return came
 
@@ -144,7 +157,7 @@ class Client:
         params = [("role[]", role.value)]
         if query.permission_set is not None:
             params.append(("permission_set", str(query.permission_set)))
-        counted = await self._asker.fetch(COUNT, params, role, read_count)
+        counted = await self._asker.fetch(COUNT, params, role, read_count, tries=LOOKS)
         return None if isinstance(counted, CursorRefused) else counted
 
     async def me(self) -> Caller | None:

@@ -40,6 +40,8 @@ def summary(finished: Finished, *, account: str, destination: str, command: str 
     over = finished.complete or bool(finished.missing)
     already = over and not finished.seconds
     lines = [_title(finished, account), "", *_entry("users", [_by_role(finished)])]
+    if over:
+        lines += _entry("counted", _counted(finished))
     if finished.missing:
         lines += _entry("missing", [clean(finished.missing)])
     if not already:
@@ -140,6 +142,15 @@ def _title(finished: Finished, account: str) -> str:
 
 def _by_role(finished: Finished) -> str:
     return ", ".join(f"{role.users:,} {role.role}" for role in finished.roles)
+
+
+def _counted(finished: Finished) -> list[str]:
+    """Say what the account itself counts, where it does."""
+    if finished.counted is None:
+        return []
+    more = finished.counted - finished.users
+    differs = f"{abs(more):,} {'more' if more > 0 else 'fewer'} than written" if more else "as many as written"
+    return [f"{finished.counted:,} by the account, {differs}"]
 
 
 def _time(finished: Finished) -> str:

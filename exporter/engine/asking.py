@@ -35,7 +35,7 @@ from exporter.ledger import Ledger
 from exporter.model import Page, Pagination, Query, Role
 from exporter.output import WrittenIds
 from exporter.pages import Trust
-from exporter.ranges import WAYS_BACK, Aim, Batch, Birth, Stream, Walk, accept, choose
+from exporter.ranges import WAYS_BACK, Aim, Batch, Birth, Stream, Walk, accept, choose, picked
 
 PAUSE = 0.05
 """Seconds until the next look for a place to cut, where there was none: two permits at the largest limit."""
@@ -50,6 +50,7 @@ class Asking:
 
     :param most: how many ranges a stream may have at work at once; None for no bound.
     :param seen: looks up who is in the output of a role; None if it can't be looked at.
+    :param picking: tells whether users of the wanted role have to be picked out here; None: they need not.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Asking:
         seen: Callable[[Role], Awaitable[WrittenIds | None]],
         *,
         overlap: bool = True,
+        picking: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._pages, self._query, self._ledger, self._meter, self._observe = pages, query, ledger, meter, observer
         self._streams = _streams(ledger, query, most, overlap=overlap)
         self._next = 1 + max(walk.number for stream in self._streams.values() for walk in stream.walks)
         self._misses = 0
+        self._picking, self._picks = picking or _no_picking, False
         # An earlier run may have cut a stream into more ranges than are wanted now.
         self._turns = {role: anyio.Semaphore(most) if most else nullcontext() for role in query.roles}
         self.trust, self.evidence = Trust(), Evidence(ledger)
@@ -112,10 +115,12 @@ class Asking:
         meter.ranges += 1
         try:
             await self._detour.prepare(walk.role)
+            self._picks = await self._picking()
             while not walk.position.finished:
                 page = await self._believing.fetch(self._streams[walk.role], walk)
                 self._look(walk.role, page)
-                await _hand_over(accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust)), send)
+                batch = accept(walk, page, by_id=self._query.by_id, trusted=bool(self.trust))
+                await _hand_over(self._pick(walk, page, batch), send)
         finally:
             meter.ranges -= 1
 
@@ -150,9 +155,21 @@ class Asking:
             case Birth(walk, batch):
                 self._next += 1
                 self._observe(Split(walk.role, batch.move.ids[0]))
+                assert page is not None
+                batch = self._pick(walk, page, batch)
                 if not walk.position.finished:
                     walks.start_soon(self._walk, walk, send.clone())
                 await _hand_over(batch, send)
+
+    def _pick(self, walk: Walk, page: Page, batch: Batch) -> Batch:
+        """Leave out whom another stream will bring, where the account hands everybody to each of them."""
+        if not self._picks:
+            return batch
+        # Who bears no role that there is, is the first stream's.
+        drop = {each for each, said in page.strays.items() if said in set(Role) or walk.role != self._query.roles[0]}
+        batch = picked(batch, drop)
+        walk.position = batch.move.end
+        return batch
 
     def _look(self, role: Role, page: Page) -> None:
         """Hold a page's cursors against the codec, and note what a person should know of the page."""
@@ -161,11 +178,15 @@ class Asking:
                 self.trust.check([page.ids[0], page.ids[-1]], [page.before, page.last])
             else:  # those of the page are those of its first and last item
                 self.trust.check(page.ids, page.cursors)
-        if page.strays:
+        if page.strays and not self._picks:
             self._ledger.warn(f"users of another role came among those of {role}; each is written as it came")
         if page.beyond:
             self._ledger.warn(f"there are more users of {role} than offset pagination reaches")
             self._ledger.note("missing", "users beyond the reach of offset pagination")
+
+
+async def _no_picking() -> bool:
+    return False
 
 
 async def _hand_over(batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:

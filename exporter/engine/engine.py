@@ -5,7 +5,8 @@ Theory of operation.
 1. One side asks (`asking`): a task for each range fetches pages, and hands over what the range takes of them.
 2. One task writes. For each batch: stage it, note the intent, append the lines; to files, nothing runs in between.
    The channel to it is bounded: a slow disk or a slow reader of stdout slows the fetching, and nothing piles up.
-3. When every range is at its end, and written, the closing sweep writes who changed meanwhile (`sweep`).
+3. Before the first line it is in the ledger who asks, and how new the account's newest change is (`beginning`). When
+   every range is at its end, and written, the closing sweep writes who changed meanwhile (`ending`, `sweep`).
 4. One task ticks: it brings what is written onto the disk, settles the ledger, and tells how far things are.
 5. A range's error ends the asking, like a stop does: what is in hand is still written, then the error is raised. The
    writer's error ends everything at once: recovery on the next start is what makes that safe.
@@ -17,11 +18,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exporter.engine.asking import Asking
+from exporter.engine.beginning import Beginning
+from exporter.engine.ending import Ending
 from exporter.engine.meter import Meter
-from exporter.engine.sweep import Sweep
 from exporter.errors import ClosedPipeError, ExportError, OutputError
 from exporter.ledger import Intent, Ledger
 from exporter.model import Pagination, Query
@@ -56,8 +59,7 @@ class Engine:
     """Exports one query from an opened ledger into an opened sink.
 
     :param report: called several times a second, to tell whoever looks on.
-    :param server_now: the server's time, in unix seconds.
-    :param close: the closing sweep, None for none.
+    :param beginning: what is asked before the first line, and `ending`: what comes after the last one.
     """
 
     def __init__(
@@ -69,13 +71,12 @@ class Engine:
         meter: Meter,
         limits: Limits,
         report: Callable[[], None],
-        server_now: Callable[[], float],
-        close: Sweep | None,
+        beginning: Beginning,
+        ending: Ending,
     ) -> None:
         self._asking, self._query, self._ledger, self._sink = asking, query, ledger, sink
         self._meter, self._limits, self._report = meter, limits, report
-        self._server_now, self._close = server_now, close
-        self._began = "began" in ledger.about()
+        self._beginning, self._ending = beginning, ending
         self._asks, self._writes = anyio.CancelScope(), anyio.CancelScope()
         self._failure: BaseException | None = None
         self.stopped = ""
@@ -93,16 +94,17 @@ class Engine:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._tick)
-            await self._export()
-            if self._close is not None and not self.stopped and self._failure is None:
-                await self._sweep(self._close)
+            await self._begin(group)
+            if self._failure is None:
+                await self._export()
+            if not self.stopped and self._failure is None:
+                await self._end()
             group.cancel_scope.cancel()
         await self._commit(self._sink.flush())
         await self._settle(final=True)
         if self._failure is not None:
             raise self._failure
-        swept = self._close is None or self._close.over
-        complete = swept and all(each.position.finished for each in self._ledger.ranges())
+        complete = self._ending.over and all(each.position.finished for each in self._ledger.ranges())
         if complete:
             await self._finish()
         elif not self.stopped:
@@ -118,16 +120,27 @@ class Engine:
                 await self._write_all(receive)
             group.cancel_scope.cancel()
 
-    async def _sweep(self, sweep: Sweep) -> None:
-        began = float(self._ledger.about().get("began", self._server_now()))
+    async def _begin(self, group: TaskGroup) -> None:
+        """Ask what has to be known before the first line: at the start beside the first pages, later before them."""
+        if not self._beginning.over:
+            group.start_soon(self._beginning.ask)
+            return
+        try:
+            with self._asks:
+                await self._beginning.compare()
+        except ExportError as exc:
+            self._failure = exc
+
+    async def _end(self) -> None:
+        """Look for whoever changed meanwhile, and have the account count once more."""
         self._meter.closing = "looking for changes"
         self._report()  # a sweep of a quiet account is over before the next tick
         try:
             with self._asks:
                 await self._commit(self._sink.flush())  # what is written has to be there to be read back
-                await sweep.run(began, self._append)
-        except ExportError as exc:
-            self._failure = exc
+                await self._ending.run(self._append)
+        except* ExportError as failures:
+            self._failure = failures
 
     async def _append(self, batch: Batch) -> None:
         if batch.mended:  # before the lines: a kill in between has them asked for again, and each id counts once
@@ -158,9 +171,8 @@ class Engine:
             if left <= 0 and self.stopped:
                 return
             batch = first(batch, left, make_cursor)
-        if not self._began:
-            self._began = True
-            self._ledger.note("began", str(self._server_now()))
+        if not self._beginning.over:
+            await self._beginning.note()
         await self._append(batch)
         self._meter.add(batch.role, len(batch.lines))
         self._meter.roles[batch.role].unfinished += (batch.move.split is not None) - batch.move.end.finished
@@ -192,6 +204,7 @@ class Engine:
             if anyio.current_time() >= synced + SYNC_EVERY:
                 await self._commit(self._sink.flush())
                 await self._settle()
+                self._asking.evidence.keep()  # a kill takes a second's worth of it along
                 synced = anyio.current_time()
 
     async def _finish(self) -> None:

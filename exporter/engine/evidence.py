@@ -15,7 +15,7 @@ streams whose end was said twice; users who came twice in a row."""
 
 
 class Evidence:
-    """Counts of all runs of an export, by name. A run that is killed takes its last counts along."""
+    """Counts of all runs of an export, by name. A run that is killed takes the counts of its last second along."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +9,17 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import orjson
 
 from exporter.account import Account
-from exporter.api import MAX_HOLD, PATIENCE, Client, Pace, open_client
+from exporter.api import PATIENCE, Client, Pace, open_client
 from exporter.destination import Destination
 from exporter.engine import finishing
 from exporter.engine.asking import Asking
+from exporter.engine.beginning import Beginning
+from exporter.engine.ending import Ending
 from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
+from exporter.engine.reporter import Reporter, pace_left
 from exporter.engine.sweep import LAG, Sweep
 from exporter.errors import LedgerError, OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
@@ -26,9 +27,6 @@ from exporter.ledger import Ledger, identity, is_blank, is_ledger, known_files, 
 from exporter.model import Pagination, Query
 from exporter.output import FileSink, Sink, StdoutSink
 from exporter.proof import is_manifest
-
-REPORT_EVERY = 1.0
-"""Seconds between notes of a run's figures in the ledger, for `status`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ class Export:
             self._observe(Started(self._account.origin, self._destination.text, run, ledger.totals().users))
             pace = Pace(self._options.rate, self._options.share, clock=anyio.current_time)
             if run > 1:
-                pace.resume(*_pace_left(ledger))
+                pace.resume(*pace_left(ledger))
             async with open_client(
                 self._account,
                 pace,
@@ -177,10 +175,19 @@ class Export:
                 observer=self._observe,
                 warn=ledger.warn,
             ) as client:
-                reporter = _Reporter(ledger, run, meter, client, pace, self._observe)
-                ranges, seen = self._options.ranges, self._sink.seen
-                overlap = self._options.overlap
-                asking = Asking(client, self._query, ledger, meter, ranges, self._observe, seen, overlap=overlap)
+                reporter = Reporter(ledger, run, meter, client, pace, self._observe)
+                beginning = Beginning(client, self._query, ledger, sweeps=self._sweeps, strict=self._options.strict)
+                asking = Asking(
+                    client,
+                    self._query,
+                    ledger,
+                    meter,
+                    self._options.ranges,
+                    self._observe,
+                    self._sink.seen,
+                    overlap=self._options.overlap,
+                    picking=beginning.mixed,
+                )
                 self._engine = Engine(
                     asking,
                     self._query,
@@ -189,8 +196,8 @@ class Export:
                     meter,
                     self._options.limits,
                     reporter.report,
-                    client.server_now,
-                    self._sweep(client, ledger, meter),
+                    beginning,
+                    Ending(client, self._query, ledger, self._sweep(client, ledger, meter)),
                 )
                 if self._stopped:
                     self._engine.stop(self._stopped)
@@ -204,13 +211,15 @@ class Export:
                     raise
                 asking.evidence.keep()
                 reporter.save("")  # the manifest counts this run's requests too
+                if finished:
+                    finishing.hold_against_counts(ledger, self._destination, self._account)
                 facts = finishing.facts(
                     ledger,
                     self._account,
                     self._destination,
                     self._query,
                     unswept=self._unswept(),
-                    proof={"overlap": overlap, **asking.evidence.counts},
+                    proof={"overlap": self._options.overlap, **asking.evidence.counts},
                 )
                 if finished and await anyio.to_thread.run_sync(self._seal, facts):
                     ledger.note("users", str(facts["users"]))
@@ -220,12 +229,16 @@ class Export:
                     reporter.save(self._stopped or self._engine.stopped)
             return self._tell(ledger, meter.seconds, meter.written, self._stopped or self._engine.stopped)
 
+    @property
+    def _sweeps(self) -> bool:
+        """Whether a sweep closes the export: where it is wanted, and somebody could have slipped through."""
+        by_cursor = self._query.pagination is Pagination.CURSOR
+        return self._options.sweep and self._query.external_id is None and by_cursor
+
     def _sweep(self, client: Client, ledger: Ledger, meter: Meter) -> Sweep | None:
-        """Make the closing sweep; None where it is not wanted, or there is nothing that could have slipped through."""
-        query = self._query
-        if not self._options.sweep or query.external_id is not None or query.pagination is Pagination.OFFSET:
+        if not self._sweeps:
             return None
-        return Sweep(client, query, ledger, self._sink, meter, observer=self._observe, lag=self._options.lag)
+        return Sweep(client, self._query, ledger, self._sink, meter, observer=self._observe, lag=self._options.lag)
 
     def _unswept(self) -> str:
         return "not asked for" if not self._options.sweep else "not for this query"
@@ -242,43 +255,3 @@ class Export:
         totals = ledger.totals()
         self._observe(Started(self._account.origin, self._destination.text, totals.runs, totals.users))
         return self._tell(ledger, 0.0, 0, "")
-
-
-class _Reporter:
-    """Tells the observer how far things are, and the ledger what this run has done."""
-
-    def __init__(self, ledger: Ledger, run: int, meter: Meter, client: Client, pace: Pace, observer: Observer) -> None:
-        self._ledger, self._run, self._meter = ledger, run, meter
-        self._client, self._pace, self._observe = client, pace, observer
-        self._saved = 0.0
-        self._paced = ""
-
-    def report(self) -> None:
-        statistics = self._client.statistics()
-        self._observe(self._meter.progress(statistics.requests, statistics.retries, self._pace.statistics()))
-        if self._meter.seconds >= self._saved + REPORT_EVERY:
-            self.save("")
-            self._saved = self._meter.seconds
-
-    def save(self, ended: str) -> None:
-        statistics = self._client.statistics()
-        pace = self._pace.statistics()
-        paced = orjson.dumps([pace.limit, round(time.time() + pace.waiting) if pace.waiting else 0, pace.felt]).decode()
-        if paced != self._paced:  # for the next run: a loop of crashes and restarts must not be a burst
-            self._ledger.note("pace", paced)
-            self._paced = paced
-        self._ledger.update_run(
-            self._run,
-            seconds=self._meter.seconds,
-            written=self._meter.written,
-            requests=statistics.requests,
-            retries=statistics.retries,
-            ended=ended,
-        )
-
-
-def _pace_left(ledger: Ledger) -> tuple[int | None, float | None, float]:
-    """Return the account's limit, told or felt, and the seconds of a hold that an earlier run has left."""
-    limit, held_until, *felt = orjson.loads(ledger.about().get("pace", "[null, 0]"))
-    # By the wall clock, the only one that outlives a process; if that has jumped, no hold is longer than any can be.
-    return limit, felt[0] if felt else None, min(max(held_until - time.time(), 0.0), MAX_HOLD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ import orjson
 
 from exporter.account import Account
 from exporter.destination import Destination
+from exporter.engine.beginning import MIXED
+from exporter.engine.counts import Count, counts_of
 from exporter.engine.meter import Meter
 from exporter.events import Finished
 from exporter.ledger import Ledger
@@ -36,6 +39,28 @@ def users_of(ledger: Ledger) -> dict[Role, int]:
     superseded = orjson.loads(ledger.about().get("sweep", "{}")).get("superseded", {})
     lines = ledger.totals().roles
     return {role: lines[role] - superseded.get(role.value, 0) for role in Role if role in lines}
+
+
+def counted(ledger: Ledger) -> list[Count]:
+    """Return what the account counted of each role, as far as it did, and what was written."""
+    again = orjson.loads(ledger.about().get("counted", "{}"))
+    return counts_of(ledger.expected(), again, users_of(ledger))
+
+
+def hold_against_counts(ledger: Ledger, destination: Destination, account: Account) -> None:
+    """Note in the ledger of which roles the account counts more users than were written."""
+    if MIXED in ledger.about():  # whoever does not tell roles apart may count as little
+        return
+    short = [count for count in counted(ledger) if count.short]
+    for count in short:
+        if not count.live:
+            ledger.warn(f"{count.words()}; its count may be a day old")
+    missing = [count.words() for count in short if count.live]
+    if missing:
+        before = [said for said in [ledger.about().get("missing")] if said]
+        audit = shlex.join(["zexport", "verify", destination.text, "--against", account.name])
+        advice = [] if destination.stdout else [f"{audit} looks for them"]
+        ledger.note("missing", "; ".join([*before, *missing, *advice]))
 
 
 def facts(
@@ -78,7 +103,7 @@ def facts(
         "retries": totals.retries,
         "resumes": totals.runs - 1,
         "sweep": orjson.loads(about["sweep"]) if "sweep" in about else {"ran": False, "why": unswept},
-        "proof": dict(proof),
+        "proof": {**proof, "counts": {count.role.value: count.facts() for count in counted(ledger) if count.told}},
         "warnings": ledger.warnings(),
         "started_at": totals.started_at,
         "finished_at": now(),
@@ -146,7 +171,14 @@ def finished(
         roles=tuple(replace(each, users=users[each.role]) for each in meter_of(ledger, query.roles).role_progress()),
         files=tuple(str(destination.folder / name) for name in destination.files(query) if not destination.stdout),
         warnings=tuple(ledger.warnings()),
+        counted=_counted_in_all(ledger),
     )
+
+
+def _counted_in_all(ledger: Ledger) -> int | None:
+    told = [count.told for count in counted(ledger)]
+    known = [count for count in told if count is not None]
+    return sum(known) if known and len(known) == len(told) else None
 
 
 def now() -> str:

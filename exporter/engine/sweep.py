@@ -4,17 +4,17 @@ Theory of operation. Users are created, edited, and change their role while stre
 carry a user out of a stream that has yet to come to him into one that has passed him. Each of them has a new
 `updated_at`. So, once every range is at its end:
 
-1. All selected roles are asked for by `sort=-updated_at`, from the newest back to the start of the export, less a
-   margin for clocks. Times are the server's own: its Date header tells how far our clock is off.
+1. All selected roles are asked for by `sort=-updated_at`, from the newest back to what was the newest change when the
+   export began, less a margin (`beginning`). All times are the data's own, no clock's.
 2. Who is on such a page is a candidate. What the output holds of the candidates is read back from the output, once for
    all of them: a list of everybody who was written would grow with the account. Whoever is not there, or differs, is
    appended to the file for his role, where the last line of an id is the newest.
-3. A user who changes during a pass moves to its front, and may be missed. He has changed after the pass began: so the
-   next one goes back to there. The sweep ends with a pass that brings nothing new; in an account that never rests, with
-   the third or a later one that brings nobody from before its beginning who was not written at all.
-4. That the account takes this sort is documented nowhere. Where it refuses it, or does not sort, the incremental export
-   takes its place (documented: for admins, 10 requests a minute, without the last minute). Where that is refused as
-   well, the export is finished but not closed, and says so.
+3. A user who changes during a pass moves to its front, and may be missed. So the next pass goes back to the newest
+   change that this one began with, less `SLACK`: passes become shorter, however fast the account changes. The sweep
+   ends with a pass that brings nothing new, or is one page alone: one answer is one instant.
+4. Where somebody was found, it looks once more, `SETTLING` later: a change can be listed late.
+5. Where the account does not list users so, other ways take its place (`changes`). Where none is left, the export is
+   finished but not closed, and says so.
 
 A kill in between needs no position: the next run sweeps again, and finds what was appended.
 """
@@ -22,48 +22,34 @@ A kill in between needs no position: the next run sweeps again, and finds what w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
-from operator import attrgetter, ge
-from typing import Protocol
+from operator import attrgetter
 
 import anyio
 import orjson
 
-from exporter.api import CursorRefused
+from exporter.engine.changes import ByIncrement, ByReading, BySort, Changed, Listed, UnlistedError
 from exporter.engine.meter import Meter
-from exporter.errors import AuthError, ContractError, NotAPage, UsageError
 from exporter.events import Held, Observer
 from exporter.ledger import Ledger, Range
-from exporter.model import MAX_PAGE_SIZE, Increment, Page, Pagination, Query, Role
-from exporter.output import Candidates, Change, Sideloads, Sink, Written, read_changes
+from exporter.model import Query, Role
+from exporter.output import Candidates, Change, Sideloads, Sink, Written
 from exporter.pages import MENDED
 from exporter.ranges import Batch, Move
 
-MARGIN = 120.0
-"""Seconds before the export's start: for clocks within the account that differ, and for a first page that was slow."""
+SLACK = 2.0
+"""Seconds that a pass goes back behind the newest change of the one before: `updated_at` has whole seconds, and is
+stamped an instant before the change can be seen."""
 LAG = 60.0
 """Seconds before now that the incremental export leaves out (documented)."""
-SETTLED = 3
-"""Passes after which later states alone do not call for another."""
+SETTLING = 2.0
+"""Seconds after which replicas that lag have caught up: they do so within one; a look costs one request."""
 MOST = 20
 """Passes at most: users created faster than they can be listed would have it go on for ever."""
-
-
-class Changed(Protocol):
-    """Where changes come from; `Client` is one."""
-
-    def server_now(self) -> float:
-        """Return the server's time, in unix seconds."""
-
-    async def newest(self, query: Query, *, after: str | None) -> Page | CursorRefused:
-        """Fetch one page of all roles, whoever changed last first."""
-
-    async def increment(self, start: int, cursor: str | None) -> Increment:
-        """Fetch one page of the incremental export."""
 
 
 @dataclass(slots=True)
@@ -71,10 +57,11 @@ class Report:
     """What a sweep did, for the manifest.
 
     :param by: how changes were asked for; `closed`: every change up to the end of the ranges is written.
-    :param since: times of the server's between which changes were looked for, and `until`.
+    :param since: times between which changes were looked for, by the account's own data, and `until`.
     :param candidates: users who changed in that time.
     :param missing: of them, those who were not written at all, and `changed`: whose newest state was not. To stdout,
         which can't be read back, everybody counts as missing.
+    :param settled: after it had found somebody, it looked once more a while later.
     :param superseded: lines of these users that a newer one follows, by the role that they say.
     """
 
@@ -88,13 +75,14 @@ class Report:
     candidates: int = 0
     missing: int = 0
     changed: int = 0
+    settled: bool = False
     superseded: dict[str, int] = field(default_factory=dict)
 
 
 class Sweep:
     """Sweeps once. `report` tells what it did.
 
-    :param lag: seconds that the incremental export leaves out.
+    :param lag: seconds that the incremental export leaves out, and `settling`: until one more look.
     """
 
     def __init__(
@@ -107,113 +95,106 @@ class Sweep:
         *,
         observer: Observer,
         lag: float = LAG,
+        settling: float = SETTLING,
     ) -> None:
-        self._pages, self._ledger, self._sink, self._meter = pages, ledger, sink, meter
-        self._observe, self._lag = observer, lag
-        self._query = replace(
-            query, sort="-updated_at", pagination=Pagination.CURSOR, page_size=MAX_PAGE_SIZE, external_id=None
-        )
+        self._pages, self._query, self._ledger, self._sink, self._meter = pages, query, ledger, sink, meter
+        self._observe, self._lag, self._settling = observer, lag, settling
         self._known: dict[int, list[Written]] = {}
         self._newest: dict[int, str] = {}
         self._swept: dict[Role, Range] = {}
+        self._until = float("inf")
         self.report = Report(ran=True)
         self.over = False  # whether nothing is left to do, closed or not
 
-    async def run(self, began: float, append: Callable[[Batch], Awaitable[None]]) -> None:
-        """Sweep back to when the export began, and note in the ledger what came of it.
+    async def run(self, since: float, append: Callable[[Batch], Awaitable[None]]) -> None:
+        """Sweep back to a time, and note in the ledger what came of it.
 
+        :param since: unix seconds, see `beginning.sweep_from`.
         :param append: takes a batch all the way into the output.
-        :param began: by the server's clock, in unix seconds.
         :raises ExportError: what ended it; the next run sweeps again.
         """
-        self._append = append
-        over = self._pages.server_now()
-        since = began - MARGIN
-        self.report.since, self.report.until = _text(since), _text(over)
-        try:
-            await self._by_sort(since, over)
-        except (UsageError, ContractError, _Unsorted) as exc:
+        self._append, self._since = append, since
+        report, users = self.report, sum(each.users for each in self._meter.roles.values())
+        report.since = _text(since)
+        refused: list[str] = []
+        for name, sweep in (
+            (BySort.name, self._by_sort),
+            (ByIncrement.name, self._by_increment),
+            (ByReading.name, self._by_reading),
+        ):
+            report.by = f"{name} ({'; '.join(refused)})" if refused else name
+            report.passes, report.closed = 0, False
             try:
-                await self._by_increment(since, over, str(exc))
-            except (AuthError, UsageError, ContractError, _Unsorted) as refused:
-                self.report.why = f"sort=-updated_at: {exc}; the incremental export: {refused}"
+                await sweep(users)
+                break
+            except UnlistedError as exc:
+                refused.append(f"{name}: {exc}")
+        else:
+            report.why = "; ".join(refused)
         superseded = Counter(line.role for lines in self._known.values() for line in lines)
         superseded.subtract(self._newest.values())
-        self.report.superseded = dict(superseded)
+        report.superseded = dict(superseded)
         self.over = True
-        self._ledger.note("sweep", orjson.dumps(asdict(self.report)).decode())
-        if not self.report.closed:
-            self._ledger.note("missing", f"changes during the export may be missing ({self.report.why})")
+        self._ledger.note("sweep", orjson.dumps(asdict(report)).decode())
+        if not report.closed:
+            self._ledger.note("missing", f"changes during the export may be missing ({report.why})")
 
-    async def _by_sort(self, since: float, over: float) -> None:
-        self.report.by = "sort=-updated_at"
-        floor = since
+    async def _by_sort(self, users: int) -> None:
+        way, floor = BySort(self._pages, self._query, users), self._since
         while not self._is_over():
-            self._meter.closing = f"looking for changes, pass {self.report.passes + 1}"
-            started = self._pages.server_now()
-            with _kept_aside() as candidates:
-                await self._fill_by_sort(candidates, floor)
-                await self._take(candidates, over)
-            floor = max(started - MARGIN, since)
+            floor = await self._pass(way, floor)
+        if self._known and self.report.closed:
+            self._meter.closing = "looking for late changes"
+            await anyio.sleep(self._settling)
+            await self._pass(way, floor)
+            self.report.closed = self.report.settled = True
 
-    async def _fill_by_sort(self, candidates: Candidates, floor: float) -> None:
+    async def _pass(self, way: BySort, floor: float) -> float:
+        """Look once, back to a time; return back to when the next look has to go."""
+        self._meter.closing = f"looking for changes, pass {self.report.passes + 1}"
+        with _kept_aside() as candidates:
+            await self._fill(candidates, way.back_to(floor), floor)
+            self._until = min(self._until, way.newest)  # as the ranges ended, or after that
+            await self._take(candidates)
+        self.report.closed |= way.pages == 1
+        self.report.until = _text(way.newest)
+        return max(way.newest - SLACK, self._since)
+
+    async def _by_increment(self, users: int) -> None:
+        way = ByIncrement(self._pages, self._query, self._since, users)
+        self._meter.closing = "looking for changes by the incremental export"
+        began = anyio.current_time()
+        while not self._is_over():
+            asked = anyio.current_time()
+            with _kept_aside() as candidates:
+                await self._fill(candidates, way.onward())
+                await self._take(candidates)
+            # What changed before the ranges had ended can be seen once the lag is over. The first pass shows early
+            # whether the account allows it at all.
+            self.report.closed &= asked > began + self._lag
+            if not self.report.closed:
+                await self._wait(self._lag + 1)
+
+    async def _by_reading(self, users: int) -> None:
+        way = ByReading(self._pages, self._query, users)
+        self._meter.closing = "looking for changes: all pages once more"
+        with _kept_aside() as candidates:
+            await self._fill(candidates, way.through())
+            await self._take(candidates)
+        self.report.closed = True
+
+    async def _fill(self, candidates: Candidates, pages: AsyncIterator[Listed], floor: float = float("-inf")) -> None:
         """Collect everybody who changed since a time."""
-        after: str | None = None
-        last = float("inf")
-        while True:
-            page = await self._pages.newest(self._query, after=after)
-            if isinstance(page, CursorRefused) or (page.more and page.after == after):
-                raise ContractError("the walk over changes does not get ahead: one cursor came twice")
-            changes = self._read(page.lines)
-            times = [last, *(change.updated for change in changes)]
-            if not all(map(ge, times, times[1:])):
-                raise _Unsorted("it does not sort by the time of change")
+        async for changes, sideloads in pages:
             candidates.add(change for change in changes if change.updated >= floor)
-            if page.sideloads:
-                await self._append(self._batch(self._query.roles[0], [], page.sideloads))
-            if not page.more or (changes and changes[-1].updated < floor):
-                return
-            after, last = page.after, times[-1]
+            if sideloads:
+                await self._append(self._batch(self._query.roles[0], [], sideloads))
 
-    async def _by_increment(self, since: float, over: float, why: str) -> None:
-        self.report.by, self.report.passes = f"incremental export (sort=-updated_at: {why})", 0
-        cursor: str | None = None
-        seen_by = over + self._lag + 1  # what changed before the ranges had ended can be seen from then on
-        while not self._is_over():
-            self._meter.closing = "looking for changes by the incremental export"
-            asked = self._pages.server_now()
-            with _kept_aside() as candidates:
-                cursor = await self._fill_by_increment(candidates, since, cursor)
-                await self._take(candidates, over)
-            if asked < seen_by:  # the first pass shows early whether the account allows it at all
-                self.report.closed = False
-                await self._wait_until(seen_by)
-            elif not self.report.closed:
-                await self._wait_until(self._pages.server_now() + self._lag + 1)
-
-    async def _fill_by_increment(self, candidates: Candidates, since: float, cursor: str | None) -> str | None:
-        """Collect everybody who changed since a time, or behind a cursor; return where it goes on."""
-        while True:
-            came = await self._pages.increment(int(since), cursor)
-            if not came.end and came.cursor in (None, cursor):
-                raise ContractError("the incremental export does not get ahead: one cursor came twice")
-            candidates.add(self._read(came.lines))
-            cursor = came.cursor or cursor
-            if came.end:
-                return cursor
-
-    async def _wait_until(self, time: float) -> None:
-        seconds = max(time - self._pages.server_now(), 0.0)
+    async def _wait(self, seconds: float) -> None:
         why = "the incremental export leaves out the last minute"
         self._meter.closing = why
         self._observe(Held(seconds, why))
         await anyio.sleep(seconds)
-
-    def _read(self, lines: list[bytes]) -> list[Change]:
-        try:
-            return read_changes(lines, self._query.roles, self._query.permission_set)
-        except NotAPage as exc:
-            raise _Unsorted(str(exc)) from exc
 
     def _is_over(self) -> bool:
         """Decide whether another pass is called for, by what the last one brought."""
@@ -222,7 +203,7 @@ class Sweep:
             report.why = "the account changes faster than it can be listed"
         return report.closed or report.passes >= MOST
 
-    async def _take(self, candidates: Candidates, over: float) -> None:
+    async def _take(self, candidates: Candidates) -> None:
         """Write whoever is news, and say in the report what that means for the sweep."""
         unknown = [user_id for user_id in candidates.ids() if user_id not in self._known]
         found = await self._sink.written(unknown) if unknown else {}
@@ -232,13 +213,13 @@ class Sweep:
         for chunk in candidates.chunks():
             fresh = [change for change in chunk if self._is_news(change)]
             news += len(fresh)
-            lost += sum(not self._known[change.id] and change.created < over for change in fresh)
+            lost += sum(not self._known[change.id] and change.created <= self._until for change in fresh)
             self._newest |= {change.id: change.role.value for change in chunk}
             await self._write(fresh)
         report = self.report
         report.passes += 1
         report.candidates = len(self._known)
-        report.closed = not news or (report.passes >= SETTLED and not lost)
+        report.closed = not news or (report.passes >= MOST and not lost)
 
     def _is_news(self, change: Change) -> bool:
         """Tell whether a user's line is not the last one in the file for his role."""
@@ -266,10 +247,6 @@ class Sweep:
         move = Move(swept.number, swept.position, end, ids, (None,) * len(ids))
         mended = tuple(change.id for change in changes if MENDED in change.line)
         return Batch(role, move, tuple(change.line for change in changes), sideloads or {}, mended)
-
-
-class _Unsorted(Exception):
-    """The account does not list users by the time of their change."""
 
 
 @contextmanager

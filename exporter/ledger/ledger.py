@@ -18,7 +18,7 @@ The tables can be read with any SQLite browser: `tables`, and the file itself, s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,8 +85,12 @@ class Ledger:
 
     def note(self, name: str, value: str) -> None:
         """Keep one more fact about the export, on disk before this returns."""
+        self.note_all({name: value})
+
+    def note_all(self, facts: Mapping[str, str]) -> None:
+        """Keep some facts about the export, all or none, on disk before this returns."""
         with self._db.transaction("about", durable=True) as connection:
-            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", facts.items())
 
     def start_run(self, started_at: str) -> int:
         """Count a new run, and return its number, from 1."""

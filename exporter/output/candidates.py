@@ -63,7 +63,7 @@ def read_changes(lines: Iterable[bytes], roles: Iterable[Role], permission_set: 
         try:
             head = _head.decode(line)
             created, updated = (_seconds(time) for time in (head.created_at, head.updated_at))
-        except (msgspec.DecodeError, ValueError, TypeError):
+        except (msgspec.DecodeError, ValueError, TypeError, OverflowError):
             raise NotAPage("a user does not say when he was changed") from None  # such an error quotes the user
         role = wanted.get(_said(head.role))
         selected = permission_set is None or bytes(head.custom_role_id) == b"%d" % permission_set
@@ -81,7 +81,8 @@ def _said(role: msgspec.Raw) -> str:
 
 
 def _seconds(time: Any) -> float:
-    return datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()
+    told = datetime.fromisoformat(time)
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
 
 
 class Candidates:

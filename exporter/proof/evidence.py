@@ -23,6 +23,9 @@ _COUNTED = {
 """What is counted: the noun, which takes an s, and what is said of it."""
 
 
+_WHEN = {"start": "at the start", "end": "at the end"}
+
+
 def evidence(manifest: Mapping[str, Any]) -> list[str]:
     """Return the evidence of an export, one fact each; nothing for a manifest that keeps none."""
     proof, sweep = _mapping(manifest.get("proof")), _mapping(manifest.get("sweep"))
@@ -41,9 +44,15 @@ def _walked(proof: Mapping[str, Any]) -> Iterator[str]:
 
 def _against_counts(counts: Mapping[str, Any]) -> Iterator[str]:
     for role, numbers in counts.items():
-        told = [f"{_plain(name)} {number:,}" for name, number in _mapping(numbers).items() if isinstance(number, int)]
-        if told:
-            yield f"{role}, counted: {', '.join(told)}"
+        told = [f"{number:,} {when}" for name, when in _WHEN.items() if (number := _counted(numbers, name)) is not None]
+        written = _counted(numbers, "written")
+        if told and written is not None:
+            yield f"users of {role}: the account counted {', '.join(told)}; {written:,} were written"
+
+
+def _counted(numbers: Any, name: str) -> int | None:
+    number = _mapping(numbers).get(name)
+    return number if isinstance(number, int) else None
 
 
 def _swept(sweep: Mapping[str, Any]) -> Iterator[str]:

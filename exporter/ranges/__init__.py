@@ -7,7 +7,7 @@ gap (P1), whatever the server makes of our cursors.
 from __future__ import annotations
 
 from exporter.ranges.judging import ODD_CURSORS, Doubt, judge, shows_nobody, without_repeats
-from exporter.ranges.moves import Batch, Move, Split, first, position_after
+from exporter.ranges.moves import Batch, Move, Split, first, picked, position_after
 from exporter.ranges.streams import Aim, Birth, Stream, choose
 from exporter.ranges.walk import WAYS_BACK, Walk, accept, first_descent, without
 
@@ -27,6 +27,7 @@ __all__ = [
     "first",
     "first_descent",
     "judge",
+    "picked",
     "position_after",
     "shows_nobody",
     "without",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.model import Position, Role, Sideload
@@ -71,6 +71,20 @@ def position_after(move: Move, count: int, make: Callable[[int], str]) -> Positi
     if cursor is None:
         return Position(move.start.cursor, move.start.skip + count, last_id, users)
     return Position(cursor, back - 1, last_id, users)
+
+
+def picked(batch: Batch, drop: Container[int]) -> Batch:
+    """Take users out of a batch who are not the stream's; where it ends stays."""
+    move = batch.move
+    keep = [at for at, user_id in enumerate(move.ids) if user_id not in drop]
+    move = replace(
+        move,
+        end=replace(move.end, users=move.start.users + len(keep)),
+        ids=tuple(move.ids[at] for at in keep),
+        cursors=tuple(move.cursors[at] for at in keep) if move.cursors else (),
+        overlap=False,  # between two who are left there may be others
+    )
+    return replace(batch, move=move, lines=tuple(batch.lines[at] for at in keep), mended=among(batch.mended, move.ids))
 
 
 def first(batch: Batch, count: int, make: Callable[[int], str]) -> Batch:

@@ -35,7 +35,7 @@ def test_role_selects_streams_and_is_sent_as_a_list(tmp_path: Path) -> None:
         queries = sandbox.stats()["queries"]
     assert done.returncode == 0
     assert sorted(path.name for path in tmp_path.glob("*.ndjson")) == ["admin.ndjson", "agent.ndjson"]
-    assert {query.split("role%5B%5D=")[1].split("&")[0] for query in queries} == {"agent", "admin"}
+    assert {query.split("role%5B%5D=")[1].split("&")[0] for query in queries if "role" in query} == {"agent", "admin"}
 
 
 @pytest.mark.parametrize("pagination", ["cursor", "offset"])
@@ -87,7 +87,7 @@ def test_sideloads_go_to_files_of_their_own_each_record_once(tmp_path: Path) -> 
 def test_page_size_is_asked_for(tmp_path: Path) -> None:
     with SandboxProcess("--users", "300", *FAST) as sandbox:
         assert zexport("run", sandbox.url, "-o", tmp_path, "--page-size", "7").returncode == 0
-        pages = [query for query in sandbox.stats()["queries"] if "count" not in query and "sort=" not in query]
+        pages = [query for query in sandbox.stats()["queries"] if "/users?" in query and "sort=" not in query]
     assert all("page%5Bsize%5D=7&" in query for query in pages)
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(300)
 

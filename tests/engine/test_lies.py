@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.api.pace import Pace
 from exporter.engine.asking import Asking
-from exporter.engine.engine import Engine, Limits
+from exporter.engine.engine import Limits
 from exporter.engine.meter import Meter
 from exporter.errors import ContractError
 from exporter.events import ignore
@@ -24,7 +24,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.tables import SCHEMA
 from exporter.model import Page, Query, Role
 from exporter.pages.codec import make_cursor
-from tests.support.simulation import Memory, Pages, Server, now, run
+from tests.support.simulation import Memory, Pages, Server, engine_of, now, run
 
 SIZE = 5
 IDS = [each * 7 + 10 for each in range(90)]
@@ -127,7 +127,7 @@ class Export:
         pages = Pages(self.server, Pace(100_000, clock=now))
         asking = Asking(pages, query, ledger, meter, self.ranges, ignore, sink.seen)
         try:
-            return await Engine(asking, query, ledger, sink, meter, Limits(users=most), lambda: None, now, None).run()
+            return await engine_of(asking, pages, query, ledger, sink, meter, Limits(users=most)).run()
         finally:
             self.ids += sink.ids
 

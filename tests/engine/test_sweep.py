@@ -2,121 +2,30 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
-from exporter.engine.meter import Meter
-from exporter.engine.sweep import MARGIN, MOST, Sweep
-from exporter.errors import AuthError, UsageError
-from exporter.events import ignore
-from exporter.ledger.database import Database
-from exporter.ledger.intents import Intent
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.tables import SCHEMA
-from exporter.model import Increment, Page, Query, Role
+from exporter.engine.sweep import MOST
+from exporter.errors import UsageError
+from exporter.model import Role
 from exporter.output.candidates import Written, read_changes
-from exporter.output.delivery import DeliverySink
-from exporter.ranges.moves import Batch
-
-BEGAN = 1_800_000_000.0
-
-
-def user(user_id: int, updated: float, *, role: str = "agent", name: str = "", active: bool = True) -> bytes:
-    created, changed = (datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for time in (1e9, updated))
-    return (
-        f'{{"id":{user_id},"name":"{name}","created_at":"{created}","updated_at":"{changed}","role":"{role}",'
-        f'"active":{str(active).lower()}}}\n'
-    ).encode()
-
-
-@dataclass
-class Account:
-    """Lists users in the order that it is given, a page at a time; `meanwhile` is what each pass changes.
-
-    :param refuses: what it answers to the sort, or to the incremental export.
-    """
-
-    pages: list[list[bytes]]
-    size: int = 2
-    refuses: dict[str, Exception] = field(default_factory=dict)
-    passes: int = 0
-    time: float = BEGAN + 1000
-
-    def server_now(self) -> float:
-        self.time += 1
-        return self.time
-
-    async def newest(self, query: Query, *, after: str | None) -> Page:
-        if "sort" in self.refuses:
-            raise self.refuses["sort"]
-        if after is None:
-            self.passes += 1
-        users = self.pages[min(self.passes, len(self.pages)) - 1]
-        at = int(after or 0)
-        there = users[at : at + self.size]
-        more = at + self.size < len(users)
-        return Page([0] * len(there), there, None, "b", str(at + self.size), str(at + self.size), more)
-
-    async def increment(self, start: int, cursor: str | None) -> Increment:
-        if "increment" in self.refuses:
-            raise self.refuses["increment"]
-        self.passes += 1
-        assert start == BEGAN - MARGIN
-        return Increment(self.pages[min(self.passes, len(self.pages)) - 1], f"c{self.passes}", True)
-
-
-class Output(DeliverySink):
-    """Holds some lines from the start, and what is appended."""
-
-    def __init__(self, lines: dict[int, list[bytes]]) -> None:
-        super().__init__()
-        self.there = lines
-        self.appended: list[bytes] = []
-
-    async def written(self, ids: Iterable[int]) -> dict[int, list[Written]]:
-        return {each: [Written.read("-", line) for line in self.there[each]] for each in ids if each in self.there}
-
-    async def write(self, intent: Intent) -> None:
-        """Write nothing: `append` has it."""
-
-    async def sync(self, *, final: bool = False) -> dict[str, int]:
-        return {}
-
-
-async def sweep(account: Account, output: Output, began: float = BEGAN, roles: tuple[Role, ...] = tuple(Role)) -> Sweep:
-    database = sqlite3.connect(":memory:", isolation_level=None)
-    database.executescript(SCHEMA)
-    for role in roles:
-        database.execute("INSERT INTO stream (role) VALUES (?)", (role,))
-    ledger = Ledger(Database(database))
-
-    async def append(batch: Batch) -> None:
-        output.appended += batch.lines
-
-    found = Sweep(account, Query(roles=roles), ledger, output, Meter(roles), observer=ignore, lag=0.0)
-    await found.run(began, append)
-    return found
-
+from tests.support.sweeping import BEGAN, LATE, Account, Output, sweep, user
 
 pytestmark = pytest.mark.anyio
-LATE = BEGAN + 950
 
 
 async def test_where_nobody_changed_one_page_is_all_it_takes() -> None:
-    account = Account([[user(1, BEGAN - 9999), user(2, BEGAN - 99999), user(3, 0)]])
+    account = Account([[user(each, BEGAN - 10 * each) for each in range(1, 9)]], size=3)
     found = await sweep(account, Output({}))
     assert (found.report.closed, found.report.passes, found.report.candidates) == (True, 1, 0)
+    assert account.asked == ["-updated_at"]
 
 
-async def test_who_changed_within_the_margin_before_the_start_is_looked_at_and_nobody_before_that() -> None:
-    account = Account([[user(1, BEGAN - MARGIN + 1), user(2, BEGAN - MARGIN - 1)]])
+async def test_who_changed_at_the_floor_is_looked_at_and_nobody_before_that() -> None:
     output = Output({})
-    await sweep(account, output)
-    assert output.appended == [user(1, BEGAN - MARGIN + 1)]
+    await sweep(Account([[user(1, BEGAN), user(2, BEGAN - 1)]]), output)
+    assert output.appended == [user(1, BEGAN)]
 
 
 async def test_who_is_missing_or_old_is_appended_and_who_is_there_is_not() -> None:
@@ -127,38 +36,54 @@ async def test_who_is_missing_or_old_is_appended_and_who_is_there_is_not() -> No
     assert (found.report.missing, found.report.changed, found.report.candidates) == (1, 1, 3)
 
 
-async def test_whoever_changes_during_a_pass_is_found_by_the_next_one() -> None:
-    first, second = [user(1, LATE)], [user(2, LATE + 1), user(1, LATE)]
-    output = Output({})
-    found = await sweep(Account([first, second, second]), output)
-    assert output.appended == [user(1, LATE), user(2, LATE + 1)]
-    assert (found.report.closed, found.report.passes) == (True, 3)
-
-
-async def test_an_account_in_which_later_states_never_end_is_closed_after_a_few_passes() -> None:
-    always = [[user(1, LATE + number, name=str(number))] for number in range(50)]
+async def test_one_page_that_reaches_back_is_one_instant_and_closes_the_sweep_whatever_it_brought() -> None:
+    always = [[user(1, LATE + number, name=str(number)), user(9, 0)] for number in range(50)]
     found = await sweep(Account(always), Output({1: [user(1, BEGAN)]}))
-    assert (found.report.closed, found.report.passes) == (True, 3)
+    assert (found.report.closed, found.report.settled, found.report.passes) == (True, True, 2)
+
+
+async def test_whoever_changes_during_a_pass_is_found_by_the_next_one() -> None:
+    first = [user(2, LATE), user(3, LATE - 9), user(1, LATE - 99)]
+    second = [user(4, LATE + 9), user(2, LATE), user(3, LATE - 9)]
+    output = Output({})
+    found = await sweep(Account([first, second]), output)
+    assert set(output.appended) == {*first, second[0]}
+    assert found.report.closed
+
+
+async def test_passes_go_back_to_what_was_the_newest_change_when_the_one_before_began() -> None:
+    old = [user(each, LATE - 100 * each) for each in range(1, 7)]
+    account = Account([old, [user(9, LATE + 9), *old]])
+    found = await sweep(account, Output({}))
+    assert found.report.passes == 4
+    # All of them, once behind the end; back to who was the newest; back to who is now; and once more a while later.
+    assert account.asked.count("-updated_at") == 4 + 2 + 1 + 1
+    assert found.report.closed
+
+
+async def test_a_change_that_is_listed_late_is_found_by_the_look_after_the_end() -> None:
+    seen, late = [user(1, LATE), user(9, 0)], [user(2, LATE), user(1, LATE), user(9, 0)]
+    output = Output({})
+    found = await sweep(Account([seen, late]), output)
+    assert output.appended == [user(1, LATE), user(2, LATE)]
+    assert (found.report.closed, found.report.settled) == (True, True)
 
 
 async def test_an_account_that_keeps_showing_lost_users_is_not_called_closed() -> None:
-    found = await sweep(Account([[user(number, LATE)] for number in range(50)]), Output({}))
+    lists = [[user(10 * number + each, LATE) for each in range(3)] for number in range(50)]
+    found = await sweep(Account(lists), Output({}))
     assert (found.report.closed, found.report.passes) == (False, MOST)
     assert "faster than it can be listed" in found.report.why
 
 
-async def test_an_account_that_does_not_sort_is_asked_for_its_incremental_export() -> None:
-    unsorted = [user(1, BEGAN - 99999), user(2, LATE)]
-    output = Output({})
-    found = await sweep(Account([unsorted]), output)
-    assert found.report.by.startswith("incremental export")
-    assert user(2, LATE) in output.appended
-
-
-async def test_a_user_who_does_not_say_when_he_changed_is_no_sort_either() -> None:
-    account = Account([[b'{"id":1,"role":"agent"}\n'], [user(1, LATE)]])
-    found = await sweep(account, Output({}))
-    assert (found.report.closed, found.report.by[:11]) == (True, "incremental")
+@pytest.mark.parametrize("zone", ["-05:00", "+09:30", "Z", ""])
+def test_a_time_says_its_zone_and_without_one_it_is_universal(zone: str) -> None:
+    told = datetime.fromtimestamp(LATE, UTC)
+    if zone not in ("Z", ""):
+        told = told.astimezone(datetime.fromisoformat(f"2020-01-01T00:00:00{zone}").tzinfo)
+    text = told.strftime("%Y-%m-%dT%H:%M:%S") + zone
+    line = user(1, 0).replace(b'"updated_at":"1970-01-01T00:00:00Z"', b'"updated_at":"%b"' % text.encode())
+    assert [change.updated for change in read_changes([line], Role)] == [LATE]
 
 
 ODD = ["1e400", "5", "null", "{}", "[[]]"]
@@ -196,7 +121,7 @@ async def test_who_is_said_to_be_active_in_an_odd_way_is_not_deleted(odd: str) -
 @pytest.mark.parametrize("number", [b"123456789012345678901234567890", b"-1", b"1e400", b'"1"'])
 async def test_a_user_whose_id_is_none_is_no_change(number: bytes) -> None:
     strange = user(1, LATE).replace(b'"id":1,', b'"id":%b,' % number)
-    found = await sweep(Account([[strange], [strange]]), Output({}))
+    found = await sweep(Account([[strange], [strange]], refuses={"plain": UsageError("no")}), Output({}))
     assert (found.over, found.report.closed) == (True, False)
 
 
@@ -204,15 +129,6 @@ def test_of_a_custom_role_are_those_whose_number_is_its_own() -> None:
     lines = [user(1, LATE).replace(b"}", b',"custom_role_id":%b}' % each) for each in (b"7", b"1e400", b"77", b"null")]
     assert [change.line for change in read_changes(lines, Role, 7)] == lines[:1]
     assert [change.line for change in read_changes(lines, Role)] == lines
-
-
-@pytest.mark.parametrize("why", [UsageError("sort is not valid"), UsageError("no")])
-async def test_where_both_ways_are_refused_it_says_what_was_said(why: Exception) -> None:
-    refused = {"sort": why, "increment": AuthError("forbidden")}
-    found = await sweep(Account([], refuses=refused), Output({}))
-    assert (found.over, found.report.closed) == (True, False)
-    assert str(why) in found.report.why
-    assert "forbidden" in found.report.why
 
 
 async def test_who_is_deleted_or_of_another_role_is_left_out() -> None:

@@ -143,7 +143,7 @@ def test_a_full_page_that_says_no_more_is_the_end_though_it_has_a_cursor() -> No
 
 def test_users_of_another_role_are_counted_and_kept() -> None:
     found = read(page(b'{"id":1,"role":"agent"},{"id":2,"role":"end-user"},{"id":3,"role":5}'))
-    assert (found.strays, len(found.lines)) == (2, 3)
+    assert (len(found.strays), len(found.lines)) == (2, 3)
 
 
 def test_a_sideloaded_record_is_told_by_id_user_or_name() -> None:

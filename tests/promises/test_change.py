@@ -123,12 +123,18 @@ async def test_where_the_sort_is_refused_the_incremental_export_closes(tmp_path:
     assert found == Found([], [], 500)
     sweep = manifest(tmp_path)["sweep"]
     assert isinstance(sweep, dict)
-    assert sweep["by"].startswith("incremental export")
+    assert sweep["by"].startswith("the incremental export")
 
 
-def test_where_both_are_refused_the_export_is_finished_and_not_closed(tmp_path: Path) -> None:
-    flags = ("--quirk", "no-sort", "--quirk", "no-incremental")
-    with SandboxProcess(*CHURN, *flags, *FAST) as sandbox:
+def test_where_both_are_refused_a_small_account_is_read_through_once_more(tmp_path: Path) -> None:
+    with SandboxProcess(*CHURN, "--quirk", "no-sort", "--quirk", "no-incremental", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
+        assert compare(sandbox, lines(*role_files(tmp_path))) == Found([], [], 500)
+
+
+def test_where_all_ways_are_barred_the_export_is_finished_and_not_closed(tmp_path: Path) -> None:
+    flags = ("--users", "10100", "--quirk", "no-sort", "--quirk", "no-incremental")  # too many to be read once more
+    with SandboxProcess(*flags, *FAST) as sandbox:
         done = zexport("run", sandbox.url, "-o", tmp_path)
     assert done.returncode == 3
     assert "changes during the export may be missing" in done.stderr

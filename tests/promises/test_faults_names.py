@@ -10,7 +10,8 @@ import pytest
 
 from exporter import load_account
 from exporter.errors import NetworkError
-from tests.support.virtual_export import USERS, Outcome, Server, assert_exact, no_names, run, serving
+from tests.support.outcome import Outcome
+from tests.support.virtual_export import USERS, Server, assert_exact, no_names, run, serving
 from tests.support.zexport_process import zexport
 
 KEPT = 15.0

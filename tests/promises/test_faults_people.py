@@ -27,9 +27,10 @@ from exporter.sandbox.faults.refusals import HOSTILE
 from exporter.sandbox.people.texts import wire
 from exporter.sandbox.settings import ChurnRate, Quirk
 from tests.support.command_line import AT_ONCE, command, run
+from tests.support.outcome import Outcome
 from tests.support.sandbox_farm import SandboxFarm
 from tests.support.sandbox_process import TIMEOUT
-from tests.support.virtual_export import Outcome, export, serving
+from tests.support.virtual_export import export, serving
 from tests.support.virtual_export import run as virtually
 from tests.support.wire_pages import page as wire_page
 from tests.support.zexport_process import expected_lines, lines, start

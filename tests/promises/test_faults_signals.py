@@ -23,7 +23,7 @@ import pytest
 import exporter
 from exporter.api.verdict import MAX_HOLD
 from exporter.cli import main
-from exporter.engine.export import _pace_left
+from exporter.engine.reporter import pace_left
 from tests.support.front_server import Asked, Front, Reply
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.zexport_process import AT_ONCE, FAST, events, expected_lines, role_files, sorted_lines, start
@@ -163,15 +163,16 @@ def test_a_clock_that_jumped_between_two_runs_makes_no_hold_longer_than_any_can_
         def about(self) -> dict[str, str]:
             return {"pace": f"[700, {held_until}]"}
 
-    limit, _, held = _pace_left(cast("Any", Ledger()))
+    limit, _, held = pace_left(cast("Any", Ledger()))
     assert limit == 700
     assert 0 <= held <= at_most
 
 
 WALL_CLOCK = {
+    "asker.py": "how far our clock is off the server's, once; and a Retry-After that is a date, capped",
     "audit.py": "how far our clock is off the server's, for users who were created since",
-    "client.py": "how far our clock is off the server's, once; and a Retry-After that is a date, capped",
-    "export.py": "a hold that outlives the process, capped by the longest there can be",
+    "beginning.py": "how far back the sweep looks where the account does not list its changes; else a bound, of a day",
+    "reporter.py": "a hold that outlives the process, capped by the longest there can be",
     "finishing.py": "when a run began and ended, for people",
     "probe.py": "where the incremental export is asked to begin, a while ago",
     "stored.py": "when a token ends that outlives the process",

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from exporter.cli.sandbox import add_parser, read_settings
 from exporter.sandbox.server.app import listening
+from tests.support.looks import is_look
 from tests.support.sandbox_process import TIMEOUT
 from tests.support.zexport_process import FAST
 
@@ -31,8 +32,9 @@ class Sandbox:
             return report
 
     def asked(self) -> list[str]:
-        """Return the pages of streams that were asked for: neither counts nor what the closing sweep asks for."""
-        return [each for each in self.stats()["queries"] if "/count" not in each and "sort=-updated_at" not in each]
+        """Return the pages of streams that were asked for: no counts, no looks, nor what the closing sweep asks for."""
+        asked = [each for each in self.stats()["queries"] if not is_look(each)]
+        return [each for each in asked if "/count" not in each and "sort=-updated_at" not in each]
 
     def reopen(self, *flags: str) -> None:
         """Let another sandbox take its place, at the same address: to an exporter it is the same account."""

@@ -20,8 +20,11 @@ from exporter.api.pace import Pace
 from exporter.api.permit import Permit
 from exporter.api.verdict import CursorRefused, Quota
 from exporter.engine.asking import Asking
+from exporter.engine.beginning import Beginning
+from exporter.engine.ending import Ending
 from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
+from exporter.errors import UsageError
 from exporter.events import ignore
 from exporter.ledger.database import Database
 from exporter.ledger.intents import Intent
@@ -171,6 +174,20 @@ class Pages:
     async def count(self, query: Query, role: Role) -> int | None:
         return len(self._server.ids[role])
 
+    async def me(self) -> None:
+        return None
+
+    async def look(
+        self, query: Query, *roles: Role, after: str | None = None, before: str | None = None, tries: int | None = None
+    ) -> Page:
+        raise UsageError("no looks here")
+
+    async def newest(self, query: Query, *, after: str | None, tries: int | None) -> Page:
+        raise UsageError("no order here")
+
+    def server_now(self) -> float:
+        return now()
+
 
 class Memory(DeliverySink):
     """Counts ids, and keeps nothing of them but that."""
@@ -198,6 +215,16 @@ class Outcome:
     times: list[float]
 
 
+def engine_of(
+    asking: Asking, pages: Pages, query: Query, ledger: Ledger, sink: Memory, meter: Meter, limits: Limits
+) -> Engine:
+    """Make an engine that asks for ranges alone."""
+    beginning = Beginning(pages, query, ledger, sweeps=False)
+    return Engine(
+        asking, query, ledger, sink, meter, limits, lambda: None, beginning, Ending(pages, query, ledger, None)
+    )
+
+
 async def export(server: Server, share: float = 0.95, ranges: int | None = None, rate: float | None = None) -> Outcome:
     """Export everything, and check that everybody is there once."""
     database = sqlite3.connect(":memory:", isolation_level=None)
@@ -212,7 +239,7 @@ async def export(server: Server, share: float = 0.95, ranges: int | None = None,
     pages = Pages(server, Pace(rate, share, clock=now))
     asking = Asking(pages, query, ledger, meter, ranges, ignore, sink.seen)
     started = now()
-    assert await Engine(asking, query, ledger, sink, meter, Limits(), lambda: None, now, None).run()
+    assert await engine_of(asking, pages, query, ledger, sink, meter, Limits()).run()
     assert sorted(sink.ids) == sorted(each for ids in server.ids.values() for each in ids)
     return Outcome(
         now() - started,

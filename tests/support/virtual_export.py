@@ -11,7 +11,7 @@ import selectors
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, TypeVar
@@ -21,15 +21,16 @@ from urllib.parse import unquote
 import anyio.to_thread
 from aiohttp import web
 
-from exporter import Account, Event, Finished, Options, Query, load_account
+from exporter import Account, Event, Options, Query, load_account
 from exporter.destination import parse_destination
 from exporter.engine import asking, engine
 from exporter.engine.export import Export
-from exporter.events import Held, Retrying
 from exporter.sandbox import Settings
 from exporter.sandbox.faults import breakages
 from exporter.sandbox.faults.script import parse
 from exporter.sandbox.server.app import Sandbox
+from tests.support.looks import is_look
+from tests.support.outcome import Asked, Outcome
 from tests.support.zexport_process import expected_lines, role_files, sorted_lines
 
 T = TypeVar("T")
@@ -109,63 +110,6 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A request as it arrived."""
-
-    time: float
-    target: str
-
-
-@dataclass
-class Outcome:
-    """How an export ended, and what was seen of it.
-
-    :param error: what it raised, the first of several; None if nothing.
-    :param asked: requests that arrived meanwhile; `events` what the observer saw, and when.
-    """
-
-    finished: Finished | None = None
-    error: BaseException | None = None
-    seconds: float = 0.0
-    asked: list[Asked] = field(default_factory=list)
-    events: list[tuple[float, Event]] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything was exported."""
-        return self.finished is not None and self.finished.complete
-
-    @property
-    def code(self) -> int:
-        """The exit code of the error, 0 if there was none."""
-        return getattr(self.error, "exit_code", 1) if self.error else 0
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the manifest warns of."""
-        return self.finished.warnings if self.finished else ()
-
-    @property
-    def holds(self) -> list[tuple[float, Held]]:
-        """When the account was held, and for how long."""
-        return [(time, event) for time, event in self.events if isinstance(event, Held)]
-
-    @property
-    def retrying(self) -> list[Retrying]:
-        """What was tried again."""
-        return [event for _, event in self.events if isinstance(event, Retrying)]
-
-    @property
-    def repeated(self) -> int:
-        """How many requests asked for what had been asked for before."""
-        return len(self.asked) - len({each.target for each in self.asked})
-
-    def asked_between(self, since: float, until: float) -> int:
-        """Count requests, but for those that were on their way in the first instant."""
-        return sum(since + 0.01 < each.time < until - 0.01 for each in self.asked)
-
-
 class Server:
     """An account on loopback. Made by `serving`.
 
@@ -178,6 +122,7 @@ class Server:
         self.strange: Strange | None = None
         self._settings = settings
         self.asked: list[Asked] = []
+        self.looks = 0
 
     def script(self, *faults: str) -> None:
         """Let these faults strike from now on, in place of those before; requests are counted from 1 again."""
@@ -211,7 +156,10 @@ class Server:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
-        self.asked.append(Asked(now(), unquote(request.raw_path)))
+        if is_look(target := unquote(request.raw_path)):
+            self.looks += 1
+        else:
+            self.asked.append(Asked(now(), target))
         answer = await self.strange(request) if self.strange else None
         return answer or await self._sandbox.handle(request)
 
@@ -219,7 +167,7 @@ class Server:
         self, out: Path, query: Query | None = None, account: Account | None = None, **options: Any
     ) -> Outcome:
         """Export the account, or another; `options` are those of `Options`."""
-        outcome, started, before = Outcome(), now(), len(self.asked)
+        outcome, started, before, looks = Outcome(), now(), len(self.asked), self.looks
 
         def observer(event: Event) -> None:
             outcome.events.append((now(), event))
@@ -231,6 +179,7 @@ class Server:
         except* Exception as group:  # noqa: BLE001 (the test looks at it)
             outcome.error = _first(group)
         outcome.seconds, outcome.asked = now() - started, self.asked[before:]
+        outcome.looks = self.looks - looks
         return outcome
 
 

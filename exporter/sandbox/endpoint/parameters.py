@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
@@ -182,8 +182,9 @@ def read_list_query(parameters: Parameters, quirks: Collection[Quirk]) -> ListQu
     """
     page = _cursor_page(parameters, quirks) if parameters.text("page[size]") is not None else _offset_page(parameters)
     sort, descending = _sort(parameters, quirks, by_cursor=isinstance(page, CursorPage))
+    selection = read_selection(parameters, quirks)
     return ListQuery(
-        selection=read_selection(parameters, quirks),
+        selection=replace(selection, roles=None) if Quirk.IGNORED_ROLE in quirks else selection,
         sort=sort,
         descending=descending,
         page=page,
@@ -241,6 +242,8 @@ def _sort(parameters: Parameters, quirks: Collection[Quirk], *, by_cursor: bool)
         field = sort.removeprefix("-")
         if field not in SORTS or Quirk.NO_SORT in quirks:
             raise bad_pagination("sort")
+        if Quirk.IGNORED_SORT in quirks:
+            return "id", False
         return field, sort.startswith("-")
     field = parameters.text("sort_by") or "id"
     if by_cursor or field not in SORTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import time
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from exporter.sandbox.endpoint.answers import Answer
-from exporter.sandbox.endpoint.endpoint import COUNT, INCREMENTAL, LIST, Endpoint, Request
+from exporter.sandbox.endpoint.endpoint import COUNT, INCREMENTAL, LIST, ME, Endpoint, Request
 from exporter.sandbox.faults import script as faults
 from exporter.sandbox.faults.kinds import Asked
 from exporter.sandbox.faults.refusals import too_many_requests
@@ -114,11 +115,12 @@ class Sandbox:
 
     def _struck(self, asked: Request) -> Answer:
         """Answer by the script of faults, which is about what an export asks for, or honestly."""
-        if asked.route not in (LIST, COUNT, INCREMENTAL):
+        if asked.route not in (LIST, COUNT, INCREMENTAL, ME):
             return self._endpoint.answer(asked)
         rules, number = self._settings.faults, self._pages + 1
-        # What a client asks for when it likes leaves pages their numbers: counts, and looks at who is before a user.
-        if asked.route == COUNT or "page[before]" in unquote(asked.query):
+        # What a client asks for when it likes leaves pages their numbers: who it is, counts, looks at who is before a
+        # user, or at ten users.
+        if asked.route in (COUNT, ME) or _LOOK.search(unquote(asked.query)):
             rules = tuple(rule for rule in rules if rule.lasts)
         else:
             self._churn.pass_request()
@@ -132,6 +134,9 @@ class Sandbox:
         if kind:
             self._statistics.struck(kind)
         return answer
+
+
+_LOOK = re.compile(r"page\[before\]=|page\[size\]=10(?:&|$)(?!.*page\[after\])")
 
 
 @asynccontextmanager
