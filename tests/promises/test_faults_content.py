@@ -150,7 +150,7 @@ def test_a_bomb_is_not_unpacked_beyond_the_cap_and_ends_with_7(tmp_path: Path) -
     assert peak << 10 < (80 << 20) + 2 * MAX_BODY
     assert (
         statistics["requests"] <= 4 * 7 + 2 * 2
-    )  # three roles, their counts and who we are, four times each; two looks, twice
+    )  # roles, counts and who we are four times each; looks twice
 
 
 def test_a_page_below_the_cap_is_a_page_however_well_it_is_packed(tmp_path: Path) -> None:
