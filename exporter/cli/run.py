@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import signal
+import stat
 import sys
 
 import anyio
@@ -53,7 +54,9 @@ def main(args: argparse.Namespace) -> int:
     )
     # At a terminal, a table would be drawn over the users.
     shared = destination.stdout and args.progress == "auto" and sys.stdout is not None and sys.stdout.isatty()
-    view = make_view("off" if shared else args.progress, args.quiet, sys.stderr)
+    view = make_view(
+        "off" if shared else args.progress, args.quiet, sys.stderr, piped=destination.stdout and _is_pipe(1)
+    )
     users = _LastKnown()
 
     def observe(event: Event) -> None:
@@ -132,6 +135,14 @@ def _query(args: argparse.Namespace) -> Query:
         )
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
+
+
+def _is_pipe(fd: int) -> bool:
+    """Tell whether a descriptor leads to another program, or to a terminal, rather than to a file."""
+    try:
+        return not stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError:
+        return False
 
 
 def _command() -> str:

@@ -7,7 +7,9 @@ ends what is shown, never the export.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Self, TextIO
+from unicodedata import east_asian_width
 
 from exporter.cli.clean import clean
 from exporter.cli.figures import counted, duration, fraction, percent
@@ -98,6 +100,38 @@ class PlainView(_LineView):
             self._write(progress_text(progress))
 
 
+class OneLineView(View):
+    """Rewrites one line and moves nothing else: whoever reads our stdout prints to the same terminal.
+
+    :param width: the terminal's columns, asked each time.
+    """
+
+    def __init__(self, stream: TextIO, width: Callable[[], int]) -> None:
+        self._stream: TextIO | None = stream
+        self._width = width
+        self._there = False
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        if isinstance(event, Progress):
+            self._show(_cut(progress_text(event), self._width() - 1))
+            self._there = True
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._there:
+            self._show("")
+        self._there = False
+
+    def _show(self, text: str) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.write(f"\r\x1b[2K{text}")
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+
 class JsonView(_LineView):
     """Writes every event as one JSON object a line, progress once a second and where the closing sweep begins."""
 
@@ -115,6 +149,15 @@ class JsonView(_LineView):
             self._due, self._closing = event.seconds + 1.0, bool(event.closing)
         # The stdlib's ASCII form: lossless for a path of any bytes, which orjson refuses, and harmless on a terminal.
         self._write(json.dumps(describe(event), separators=(",", ":")).replace("\x7f", "\\u007f"))
+
+
+def _cut(text: str, cells: int) -> str:
+    """Return as much of a text as fits on so many cells: a line that wraps could not be rewritten."""
+    for length, cell in enumerate(text):
+        cells -= 2 if east_asian_width(cell) in "WF" else 1
+        if cells < 0:
+            return text[:length]
+    return text
 
 
 def headline(started: Started) -> str:

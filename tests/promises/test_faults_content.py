@@ -148,9 +148,7 @@ def test_a_bomb_is_not_unpacked_beyond_the_cap_and_ends_with_7(tmp_path: Path) -
     assert code == 7
     assert f"larger than {MAX_BODY >> 20} MiB" in done.stderr
     assert peak << 10 < (80 << 20) + 2 * MAX_BODY
-    assert (
-        statistics["requests"] <= 4 * 7 + 2 * 2
-    )  # roles, counts and who we are four times each; looks twice
+    assert statistics["requests"] <= 4 * 7 + 2 * 2  # roles, counts and who we are four times each; looks twice
 
 
 def test_a_page_below_the_cap_is_a_page_however_well_it_is_packed(tmp_path: Path) -> None:
