@@ -120,6 +120,7 @@ class Finished:
     :param seconds: how long this run took.
     :param files: the paths of the output; until it is complete, `.partial` stands behind each.
     :param warnings: what a person should know, in sentences.
+    :param finished_at: when all was written, in UTC; empty: it is not.
     :param counted: how many users the account itself counts, None if it does not say.
     """
 
@@ -140,6 +141,7 @@ class Finished:
     files: tuple[str, ...]
     warnings: tuple[str, ...]
     counted: int | None = None
+    finished_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

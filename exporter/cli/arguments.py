@@ -170,7 +170,10 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="store_true",
         help="stop at a user whose text is no valid Unicode (default: U+FFFD takes its place, the manifest says where)",
     )
-    run.add_argument("--restart", action="store_true", help="forget what is there and begin anew")
+    run.add_argument(
+        "--restart", action="store_true", help="replace what is there, once the account has answered; asks before"
+    )
+    run.add_argument("--yes", action="store_true", help="answers the question of --restart beforehand")
     run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
     run.add_argument("-v", "--verbose", action="store_true", help="with a traceback for every error")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with its noun.
@@ -35,6 +37,21 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600}h {whole % 3600 // 60:02}m"
     return f"{whole // 86_400:,}d {whole % 86_400 // 3600:02}h"
+
+
+def when(told: str, now: datetime) -> str:
+    """Return a time in the reader's own zone, and how long ago that was; as it is told, if it can't be read.
+
+    :param told: as manifests and ledgers write it, in UTC.
+    :param now: with its zone, the reader's.
+    """
+    try:
+        then = datetime.fromisoformat(told)
+        local = then.astimezone(now.tzinfo)
+        ago = duration((now - then).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return told
+    return f"{local.day} {local:%B %Y, %H:%M} {local.tzname()}, {ago} ago"
 
 
 def size(count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import stat
 import sys
@@ -14,6 +13,7 @@ from anyio.abc import TaskStatus
 
 from exporter.api import PATIENCE
 from exporter.cli.account import account_from, way_to
+from exporter.cli.again import ask_to_replace, dated, this_command
 from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
@@ -64,16 +64,21 @@ def main(args: argparse.Namespace) -> int:
         view(event)
 
     export = Export(account, destination, query, options, observe)
-    again = _command() if destination.ledger else None
+    again = this_command() if destination.ledger else None
+    if args.restart and not args.yes:
+        ask_to_replace(destination)
     if args.verbose and args.progress != "json":
         say(f"zexport: {way_to(account, args.ca_file)}")
     try:
         with view:
             signalled, finished = run_loop(_run, export)
     except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
-        return _failed(exc, args, view, users.count, again)
+        # Before the account has answered, what `--restart` was to replace is there still.
+        return _failed(exc, args, view, users.count, again if export.forgot or not again else f"{again} --restart")
     if not args.quiet and args.progress != "json":
-        say(summary(finished, account=account.name, destination=destination.text, command=again))
+        newer = [this_command(dated(destination)), this_command() + " --restart"] if not destination.stdout else []
+        name = destination.text
+        say(summary(finished, account=account.name, destination=name, command=again, newer=newer))
     return _code(signalled, finished)
 
 
@@ -143,11 +148,6 @@ def _is_pipe(fd: int) -> bool:
         return not stat.S_ISREG(os.fstat(fd).st_mode)
     except OSError:
         return False
-
-
-def _command() -> str:
-    """Return the command to go on with: this one, but for what would begin anew."""
-    return shlex.join(["zexport", *(word for word in sys.argv[1:] if word != "--restart")])
 
 
 class _LastKnown:

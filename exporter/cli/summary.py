@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from traceback import format_exception
 
 from exporter.cli.clean import ERROR_LIMIT, clean
-from exporter.cli.figures import counted, duration, effort, size
+from exporter.cli.figures import counted, duration, effort, size, when
 from exporter.errors import ExportError
 from exporter.events import Finished
 
@@ -30,12 +31,15 @@ _JQ = "jq -r .email"
 _DECOMPRESS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 
 
-def summary(finished: Finished, *, account: str, destination: str, command: str | None) -> str:
+def summary(
+    finished: Finished, *, account: str, destination: str, command: str | None, newer: Sequence[str] = ()
+) -> str:
     """Say how a run ended.
 
     :param account: its name, as a person knows it.
     :param destination: as it was written on the command line.
     :param command: what goes on with the export; None if nothing does.
+    :param newer: commands for a newer export, where this one was complete before.
     """
     over = finished.complete or bool(finished.missing)
     already = over and not finished.seconds
@@ -44,13 +48,14 @@ def summary(finished: Finished, *, account: str, destination: str, command: str 
         lines += _entry("counted", _counted(finished))
     if finished.missing:
         lines += _entry("missing", [clean(finished.missing)])
-    if not already:
-        lines += _entry("time", [_time(finished)])
+    lines += _entry("time", [_time(finished)]) if not already else _entry("finished", _finished(finished))
     lines += _entry("changes", _changes(finished))
     lines += _entry("requests", [effort(finished.requests, finished.retries, finished.resumes)])
     lines += _entry("files", _output(finished, destination, over=over))
     lines += _warnings(finished.warnings)
     lines += _entry("next", _next(finished, destination) if over else [_command(command)] if command else [])
+    if already:
+        lines += _entry("newer", list(map(_command, newer)))
     return "\n".join(lines)
 
 
@@ -151,6 +156,10 @@ def _counted(finished: Finished) -> list[str]:
     more = finished.counted - finished.users
     differs = f"{abs(more):,} {'more' if more > 0 else 'fewer'} than written" if more else "as many as written"
     return [f"{finished.counted:,} by the account, {differs}"]
+
+
+def _finished(finished: Finished) -> list[str]:
+    return [when(finished.finished_at, datetime.now(UTC).astimezone())] if finished.finished_at else []
 
 
 def _time(finished: Finished) -> str:

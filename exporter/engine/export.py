@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Options:
     :param patience: seconds without success after which to give up.
     :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
-    :param restart: forget what is there, and begin anew.
+    :param restart: forget what is there, and begin anew, once the account has answered.
     :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
     :param overlap: have each page begin with the last user of the page before, where users have cursors.
@@ -79,10 +79,14 @@ class Export:
         self._sink = sink or (StdoutSink() if destination.stdout else FileSink(destination, query))
         self._engine: Engine | None = None
         self._stopped = ""
+        self._proving: anyio.CancelScope | None = None
+        self.forgot = False  # whether what was there has been forgotten, as `restart` wants it
 
     def stop(self, why: str) -> None:
         """Ask for nothing more, write what is in hand, save positions: `run` returns within 10 seconds."""
         self._stopped = why
+        if self._proving is not None:
+            self._proving.cancel()
         if self._engine is not None:
             self._engine.stop(why)
 
@@ -92,11 +96,39 @@ class Export:
         :raises ExportError: what ended it, alone or in an ExceptionGroup; everything written stays valid.
         """
         with locked(self._destination):
+            if self._options.restart and self._is_there() and not await self._can_begin():
+                return self._stays()
             self._prepare()
             belongs_to = identity(self._account, self._query, self._destination)
             roles = tuple(role.value for role in self._query.roles)
             with open_ledger(self._destination.ledger, belongs_to, roles) as ledger:
                 return self._already(ledger) if self._is_sealed(ledger) else await self._run(ledger)
+
+    def _is_there(self) -> list[Path]:
+        """Return what earlier runs have left."""
+        paths = [self._destination.ledger, self._destination.manifest]
+        return [*self._sink.existing(), *(path for path in paths if path is not None and path.exists())]
+
+    async def _can_begin(self) -> bool:
+        """Ask for one user, before anything that is there is touched; False if a stop came before the answer.
+
+        :raises ExportError: if the account does not answer with one: what is there stays.
+        """
+        pace = Pace(self._options.rate, self._options.share, clock=anyio.current_time)
+        one = replace(self._query, page_size=1, sort=None, include=(), pagination=Pagination.CURSOR)
+        with anyio.CancelScope() as self._proving:
+            async with open_client(
+                self._account, pace, patience=self._options.patience, observer=self._observe
+            ) as client:
+                await client.look(one, *one.roles)
+                return True
+        return False
+
+    def _stays(self) -> Finished:
+        """Tell of a run that was stopped before it touched what is there."""
+        belongs_to = identity(self._account, self._query, self._destination)
+        with open_ledger(None, belongs_to, tuple(role.value for role in self._query.roles)) as none:
+            return self._tell(none, 0.0, 0, self._stopped)
 
     def _prepare(self) -> None:
         path, manifest_path = self._destination.ledger, self._destination.manifest
@@ -124,6 +156,7 @@ class Export:
             raise LedgerError(f"{path} is not a ledger of zexport's", hint="Name another file with --ledger.")
         if manifest_path is not None and manifest_path.exists() and not is_manifest(manifest_path):
             raise LedgerError(f"{manifest_path} is not a manifest of zexport's", hint="Choose another output.")
+        self.forgot = True
         for each in (path, manifest_path):
             if each is not None:
                 remove_ledger(each)

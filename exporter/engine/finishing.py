@@ -172,6 +172,7 @@ def finished(
         files=tuple(str(destination.folder / name) for name in destination.files(query) if not destination.stdout),
         warnings=tuple(ledger.warnings()),
         counted=_counted_in_all(ledger),
+        finished_at=about.get("complete", ""),
     )
 
 

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import shlex
-import struct
-import subprocess
-import termios
 from dataclasses import replace
-from fcntl import ioctl
 
 import pytest
 from rich.cells import cell_len
 
 from exporter.cli.terminal import OneLineView
+from tests.support.pseudo_terminal import at_a_terminal
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.terminal_screen import FINISHED, PROGRESS, STARTED, Gone, screen
-from tests.support.zexport_process import COMMAND, environment, expected_lines
-
-
-def at_a_terminal(command: str, columns: int) -> str:
-    """Run a shell's command at a pseudo-terminal, and return all that it wrote there."""
-    ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    env = environment(TERM="xterm-256color")
-    with subprocess.Popen(["sh", "-c", command], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                piece = os.read(ours, 1 << 16)
-            except OSError:  # Linux has it so when the last one has closed the other side
-                break
-            if not piece:
-                break
-            written += piece
-        process.wait(timeout=30)
-    os.close(ours)
-    return written.decode()
+from tests.support.zexport_process import COMMAND, expected_lines
 
 
 @pytest.mark.parametrize("columns", [80, 50])
