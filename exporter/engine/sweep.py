@@ -213,7 +213,7 @@ class Sweep:
         for chunk in candidates.chunks():
             fresh = [change for change in chunk if self._is_news(change)]
             news += len(fresh)
-            lost += sum(not self._known[change.id] and change.created <= self._until for change in fresh)
+            lost += sum(not self._known[change.id] and change.created < self._until for change in fresh)
             self._newest |= {change.id: change.role.value for change in chunk}
             await self._write(fresh)
         report = self.report

@@ -42,7 +42,7 @@ async def lose_names(server: Server, *, back: float | None) -> None:
 
 def test_a_name_that_is_lost_for_minutes_costs_nobody(tmp_path: Path) -> None:
     async def main() -> Outcome:
-        async with serving(users=USERS, latency=10.0) as server:
+        async with serving(users=USERS, latency=9.0) as server:
             lost = asyncio.create_task(lose_names(server, back=200))
             outcome = await export(server, tmp_path)
             await lost
@@ -57,7 +57,7 @@ def test_a_name_that_is_lost_for_minutes_costs_nobody(tmp_path: Path) -> None:
 
 def test_a_name_that_does_not_come_back_outlasts_the_patience_and_the_same_command_goes_on(tmp_path: Path) -> None:
     async def main() -> tuple[Outcome, int, Outcome]:
-        async with serving(users=USERS, latency=10.0) as server:
+        async with serving(users=USERS, latency=9.0) as server:
             lost = asyncio.create_task(lose_names(server, back=None))
             first = await export(server, tmp_path)
             await lost

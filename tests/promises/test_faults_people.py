@@ -27,6 +27,7 @@ from exporter.sandbox.faults.refusals import HOSTILE
 from exporter.sandbox.people.texts import wire
 from exporter.sandbox.settings import ChurnRate, Quirk
 from tests.support.command_line import AT_ONCE, command, run
+from tests.support.looks import is_look
 from tests.support.outcome import Outcome
 from tests.support.sandbox_farm import SandboxFarm
 from tests.support.sandbox_process import TIMEOUT
@@ -115,7 +116,8 @@ def test_sideloaded_text_that_is_no_unicode_is_told_of_too(strict: bool, tmp_pat
     )
 
     async def strange(request: web.BaseRequest) -> web.StreamResponse | None:
-        return None if "/count" in request.path else web.Response(body=body, content_type="application/json")
+        honest = "/count" in request.path or is_look(request.raw_path)
+        return None if honest else web.Response(body=body, content_type="application/json")
 
     async def main() -> Outcome:
         async with serving() as server:

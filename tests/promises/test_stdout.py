@@ -84,8 +84,8 @@ def test_max_users_leaves_a_position_in_the_middle_of_a_page(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("ranges", "most"),
     [
-        ("off", 3 + 1 + 8 + 2),  # the count, two looks, the pipe's page, the pages in hand, and those on their way
-        ("auto", 3 + 1 + 8 + 70),  # and one of each range that was there before the first sign of slowness
+        ("off", 4 + 1 + 8 + 2),  # the count, three looks, the pipe's page, the pages in hand, and those on their way
+        ("auto", 4 + 1 + 8 + 70),  # and one of each range that was there before the first sign of slowness
     ],
 )
 def test_a_slow_reader_slows_the_fetching_and_nothing_piles_up(ranges: str, most: int) -> None:

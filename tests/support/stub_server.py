@@ -9,6 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.looks import is_look
+
+_LOOKS = b'{"users":[],"meta":{"has_more":false}}'
+
 
 class StubServer:
     """Listens on loopback while the context lasts.
@@ -52,7 +56,9 @@ class StubServer:
                 else:
                     self.send_response(200)
                     after = parse_qs(parts.query).get("page[after]", ["0"])[0]
-                    body = b'{"count":{"value":4}}' if parts.path.endswith("/count") else stub.pages[int(after)]
+                    body = _LOOKS if is_look(self.path) else stub.pages[int(after)]
+                    if parts.path.endswith("/count"):
+                        body = b'{"count":{"value":4}}'
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
