@@ -121,6 +121,7 @@ class Finished:
     :param files: the paths of the output; until it is complete, `.partial` stands behind each.
     :param warnings: what a person should know, in sentences.
     :param finished_at: when all was written, in UTC; empty: it is not.
+    :param older: lines of users who have a newer one.
     :param counted: how many users the account itself counts, None if it does not say.
     """
 
@@ -142,6 +143,7 @@ class Finished:
     warnings: tuple[str, ...]
     counted: int | None = None
     finished_at: str = ""
+    older: int = 0
 
 
 @dataclass(frozen=True, slots=True)

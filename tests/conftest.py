@@ -25,6 +25,14 @@ def farm() -> Iterator[SandboxFarm]:
 FIGURES = "figures"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def replicas_lag_little() -> Iterator[None]:
+    """Have an export look for late changes at once: in this process, and those that are forked from it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("exporter.engine.sweep.SETTLING", 0.02)
+        yield
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"  # aiohttp knows no other
@@ -45,7 +53,8 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             "connection.py": {"most_connections"},  # the names of descriptors are in memory
             "destination.py": {"parse_destination"},
             "opening.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_tables", "remove_ledger"},
-            "export.py": {"_prepare", "_check_memory"},
+            "place.py": {"there", "prepare", "check_memory"},
+            "sealing.py": {"go_on", "put", "clear"},
             "ledger.py": set(vars(Ledger)),
             "candidates.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
             "ids.py": {"among", "close"},  # a page at a time

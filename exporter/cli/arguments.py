@@ -160,6 +160,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="don't look for users who changed meanwhile: for an account known to be quiet",
     )
     run.add_argument(
+        "--keep-older",
+        action="store_true",
+        help="leave the older lines of users who changed meanwhile in the files (default: one line for each user)",
+    )
+    run.add_argument(
         "--no-overlap",
         dest="overlap",
         action="store_false",

@@ -51,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
         strict=args.strict,
         sweep=args.sweep,
         overlap=args.overlap,
+        keep_older=args.keep_older,
     )
     # At a terminal, a table would be drawn over the users.
     shared = destination.stdout and args.progress == "auto" and sys.stdout is not None and sys.stdout.isatty()
@@ -73,8 +74,9 @@ def main(args: argparse.Namespace) -> int:
         with view:
             signalled, finished = run_loop(_run, export)
     except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
-        # Before the account has answered, what `--restart` was to replace is there still.
-        return _failed(exc, args, view, users.count, again if export.forgot or not again else f"{again} --restart")
+        if again and args.restart and not export.forgot:  # what was to be replaced is there still
+            again += " --restart"
+        return _failed(exc, args, view, users.count, again)
     if not args.quiet and args.progress != "json":
         newer = [this_command(dated(destination)), this_command() + " --restart"] if not destination.stdout else []
         name = destination.text

@@ -28,6 +28,7 @@ WARNINGS_SHOWN = 3
 COMMAND_LIMIT = 2000
 BUG_HINT = "What is written is safe. Please report this, with the output of -v."
 _JQ = "jq -r .email"
+_ONE_EACH = "one line each: | jq -sc 'group_by(.id) | map(max_by(.updated_at))[]'"
 _DECOMPRESS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 
 
@@ -50,6 +51,7 @@ def summary(
         lines += _entry("missing", [clean(finished.missing)])
     lines += _entry("time", [_time(finished)]) if not already else _entry("finished", _finished(finished))
     lines += _entry("changes", _changes(finished))
+    lines += _entry("older", _older(finished, destination))
     lines += _entry("requests", [effort(finished.requests, finished.retries, finished.resumes)])
     lines += _entry("files", _output(finished, destination, over=over))
     lines += _warnings(finished.warnings)
@@ -147,6 +149,14 @@ def _title(finished: Finished, account: str) -> str:
 
 def _by_role(finished: Finished) -> str:
     return ", ".join(f"{role.users:,} {role.role}" for role in finished.roles)
+
+
+def _older(finished: Finished, destination: str) -> list[str]:
+    """Say that some users have several lines, and how to be left with one."""
+    if not finished.older or not (finished.complete or finished.missing):
+        return []
+    told = f"{counted(finished.older, 'line', 'lines')} that a newer one follows"
+    return [told, *([_ONE_EACH] if destination == STDOUT else [])]
 
 
 def _counted(finished: Finished) -> list[str]:

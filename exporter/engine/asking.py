@@ -24,6 +24,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from exporter.api import CursorRefused, Permit
+from exporter.engine.beginning import Beginning
 from exporter.engine.believing import Believing
 from exporter.engine.detour import Detour
 from exporter.engine.evidence import Evidence
@@ -50,7 +51,7 @@ class Asking:
 
     :param most: how many ranges a stream may have at work at once; None for no bound.
     :param seen: looks up who is in the output of a role; None if it can't be looked at.
-    :param picking: tells whether users of the wanted role have to be picked out here; None: they need not.
+    :param beginning: what has to be asked once, before a page is taken; None: nothing.
     """
 
     def __init__(
@@ -64,13 +65,13 @@ class Asking:
         seen: Callable[[Role], Awaitable[WrittenIds | None]],
         *,
         overlap: bool = True,
-        picking: Callable[[], Awaitable[bool]] | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         self._pages, self._query, self._ledger, self._meter, self._observe = pages, query, ledger, meter, observer
         self._streams = _streams(ledger, query, most, overlap=overlap)
         self._next = 1 + max(walk.number for stream in self._streams.values() for walk in stream.walks)
         self._misses = 0
-        self._picking, self._picks = picking or _no_picking, False
+        self._beginning, self._picks = beginning, False
         # An earlier run may have cut a stream into more ranges than are wanted now.
         self._turns = {role: anyio.Semaphore(most) if most else nullcontext() for role in query.roles}
         self.trust, self.evidence = Trust(), Evidence(ledger)
@@ -88,7 +89,10 @@ class Asking:
                     for stream in self._streams.values():
                         for walk in stream.at_work:
                             walks.start_soon(self._walk, walk, send.clone())
-                    landings.start_soon(self._count)  # behind the first pages: they make the pace quick
+                    # Behind the first pages: they make the pace quick.
+                    if self._beginning is not None and not self._beginning.over:
+                        landings.start_soon(self._beginning.ask)
+                    landings.start_soon(self._count)
                     if self._query.by_id:
                         landings.start_soon(self._cut, send, landings, walks)
                 landings.cancel_scope.cancel()
@@ -115,7 +119,7 @@ class Asking:
         meter.ranges += 1
         try:
             await self._detour.prepare(walk.role)
-            self._picks = await self._picking()
+            self._picks = self._beginning is not None and await self._beginning.mixed()
             while not walk.position.finished:
                 page = await self._believing.fetch(self._streams[walk.role], walk)
                 self._look(walk.role, page)
@@ -183,10 +187,6 @@ class Asking:
         if page.beyond:
             self._ledger.warn(f"there are more users of {role} than offset pagination reaches")
             self._ledger.note("missing", "users beyond the reach of offset pagination")
-
-
-async def _no_picking() -> bool:
-    return False
 
 
 async def _hand_over(batch: Batch, send: MemoryObjectSendStream[Batch]) -> None:

@@ -5,8 +5,8 @@ Rules:
 1. `sort=-updated_at` is documented nowhere, and a server may ignore it. It is believed when it has shown something:
    three times of change that descend on its first page, or the opposite order begins with somebody else. A page that
    does not descend ends it.
-2. The incremental export is for admins, 10 requests a minute, without the last minute (documented).
-3. All pages of the account, in order of id, hold everybody as he is: for an account that is small enough.
+2. All pages of the account, in order of id, hold everybody as he is: for an account that is small enough.
+3. The incremental export is for admins, 10 requests a minute, without the last minute (documented).
 4. A way must move on. A page that came before is a circle, however long; and no way has more pages than the account can
    fill.
 5. What fails each time is as good as refused, if the account answers otherwise: then another way is tried. If it does
@@ -189,6 +189,8 @@ class ByReading:
                 page = await self._pages.look(self._query, *self._query.roles, after=after)
             if isinstance(page, CursorRefused):
                 raise UnlistedError("its own cursor is refused")
+            if not page.ids and not last and self._users:
+                raise UnlistedError("the first page is empty")
             if page.ids[:1] and (page.ids[0] <= last or page.ids != sorted(page.ids)):
                 raise UnlistedError("they do not come in order of id")
             yield Listed(_read(page.lines, self._query), page.sideloads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -40,27 +41,28 @@ class Ending:
         """Whether nothing is left to do."""
         return self._sweep is None or self._sweep.over
 
+    @property
+    def newest(self) -> Mapping[int, str]:
+        """The roles, as they were seen last, of users who changed."""
+        return self._sweep.newest if self._sweep else {}
+
     async def run(self, append: Callable[[Batch], Awaitable[None]]) -> None:
         """Sweep, and count.
 
         :param append: takes a batch all the way into the output.
         :raises ExportError: what ended it, in an ExceptionGroup; the next run does it again.
         """
+        counts: dict[str, int] = {}
         async with anyio.create_task_group() as group:
-            group.start_soon(self._count)
+            if self._query.external_id is None:  # of which a count says nothing
+                for role in self._query.roles:
+                    group.start_soon(self._count, role, counts)
             if self._sweep is not None:
                 await self._sweep.run(sweep_from(self._ledger, self._client.server_now()), append)
+        self._ledger.note("counted", orjson.dumps(counts).decode())
 
-    async def _count(self) -> None:
-        """Ask for the account's own counts, which say of an external id nothing."""
-        if self._query.external_id is not None:
-            return
-        counts: dict[str, int] = {}
-        for role in self._query.roles:
-            try:
-                count = await self._client.count(self._query, role)
-            except ExportError:  # what can't be had is no reason to stop an export
-                continue
+    async def _count(self, role: Role, counts: dict[str, int]) -> None:
+        with suppress(ExportError):  # what can't be had is no reason to stop an export
+            count = await self._client.count(self._query, role)
             if count is not None:
                 counts[role.value] = count
-        self._ledger.note("counted", orjson.dumps(counts).decode())

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from exporter.engine.asking import Asking
@@ -94,7 +93,7 @@ class Engine:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._tick)
-            await self._begin(group)
+            await self._begin()
             if self._failure is None:
                 await self._export()
             if not self.stopped and self._failure is None:
@@ -120,10 +119,9 @@ class Engine:
                 await self._write_all(receive)
             group.cancel_scope.cancel()
 
-    async def _begin(self, group: TaskGroup) -> None:
-        """Ask what has to be known before the first line: at the start beside the first pages, later before them."""
+    async def _begin(self) -> None:
+        """Have whoever goes on with an export be held against who began it, before anything is asked for."""
         if not self._beginning.over:
-            group.start_soon(self._beginning.ask)
             return
         try:
             with self._asks:

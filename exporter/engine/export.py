@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -19,14 +19,15 @@ from exporter.engine.beginning import Beginning
 from exporter.engine.ending import Ending
 from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
+from exporter.engine.place import Place
 from exporter.engine.reporter import Reporter, pace_left
+from exporter.engine.sealing import go_on, lose_older_lines
 from exporter.engine.sweep import LAG, Sweep
-from exporter.errors import LedgerError, OutputError, UsageError
+from exporter.errors import OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
-from exporter.ledger import Ledger, identity, is_blank, is_ledger, known_files, locked, open_ledger, remove_ledger
+from exporter.ledger import Ledger, identity, locked, open_ledger
 from exporter.model import Pagination, Query
-from exporter.output import FileSink, Sink, StdoutSink
-from exporter.proof import is_manifest
+from exporter.output import Digest, FileSink, Sealing, Sink, StdoutSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Options:
     :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
     :param overlap: have each page begin with the last user of the page before, where users have cursors.
+    :param keep_older: leave the older lines of users who changed meanwhile in the files.
     :param lag: seconds before now that the account's incremental export leaves out.
     """
 
@@ -55,6 +57,7 @@ class Options:
     sweep: bool = True
     overlap: bool = True
     lag: float = LAG
+    keep_older: bool = False
 
 
 class Export:
@@ -77,10 +80,16 @@ class Export:
         self._account, self._destination, self._query = account, destination, query
         self._options, self._observe = options, observer
         self._sink = sink or (StdoutSink() if destination.stdout else FileSink(destination, query))
+        self._place = Place(destination, self._sink)
+        self._sealing = Sealing(destination, query) if isinstance(self._sink, FileSink) else None
         self._engine: Engine | None = None
         self._stopped = ""
         self._proving: anyio.CancelScope | None = None
-        self.forgot = False  # whether what was there has been forgotten, as `restart` wants it
+
+    @property
+    def forgot(self) -> bool:
+        """Whether what was there has been forgotten, as `restart` wants it."""
+        return self._place.forgot
 
     def stop(self, why: str) -> None:
         """Ask for nothing more, write what is in hand, save positions: `run` returns within 10 seconds."""
@@ -96,18 +105,13 @@ class Export:
         :raises ExportError: what ended it, alone or in an ExceptionGroup; everything written stays valid.
         """
         with locked(self._destination):
-            if self._options.restart and self._is_there() and not await self._can_begin():
+            if self._options.restart and self._place.there() and not await self._can_begin():
                 return self._stays()
-            self._prepare()
+            self._place.prepare(restart=self._options.restart)
             belongs_to = identity(self._account, self._query, self._destination)
             roles = tuple(role.value for role in self._query.roles)
             with open_ledger(self._destination.ledger, belongs_to, roles) as ledger:
-                return self._already(ledger) if self._is_sealed(ledger) else await self._run(ledger)
-
-    def _is_there(self) -> list[Path]:
-        """Return what earlier runs have left."""
-        paths = [self._destination.ledger, self._destination.manifest]
-        return [*self._sink.existing(), *(path for path in paths if path is not None and path.exists())]
+                return self._already(ledger) if self._place.is_sealed(ledger) else await self._run(ledger)
 
     async def _can_begin(self) -> bool:
         """Ask for one user, before anything that is there is touched; False if a stop came before the answer.
@@ -130,66 +134,10 @@ class Export:
         with open_ledger(None, belongs_to, tuple(role.value for role in self._query.roles)) as none:
             return self._tell(none, 0.0, 0, self._stopped)
 
-    def _prepare(self) -> None:
-        path, manifest_path = self._destination.ledger, self._destination.manifest
-        there = [*self._sink.existing(), *([manifest_path] if manifest_path and manifest_path.exists() else [])]
-        if self._options.restart or self._is_in_nobodys_way(there):
-            self._forget()
-        elif there and path is not None and not path.exists():
-            raise LedgerError(f"{there[0]} is there already, and no ledger says where it comes from")
-
-    def _is_in_nobodys_way(self, there: list[Path]) -> bool:
-        """Tell whether another query has begun here and written nothing: one that the account refused, for one."""
-        path = self._destination.ledger
-        if path is None or not path.exists() or any(each.lstat().st_size for each in there):
-            return False
-        try:
-            return is_blank(path)
-        except (LedgerError, OutputError):
-            return False
-
-    def _forget(self) -> None:
-        """Remove what earlier runs made, the ledger first: without it, nothing that is left counts as an export."""
-        path, manifest_path = self._destination.ledger, self._destination.manifest
-        names = known_files(path) if path is not None and path.exists() else []
-        if path is not None and path.exists() and self._destination.stdout and not is_ledger(path):
-            raise LedgerError(f"{path} is not a ledger of zexport's", hint="Name another file with --ledger.")
-        if manifest_path is not None and manifest_path.exists() and not is_manifest(manifest_path):
-            raise LedgerError(f"{manifest_path} is not a manifest of zexport's", hint="Choose another output.")
-        self.forgot = True
-        for each in (path, manifest_path):
-            if each is not None:
-                remove_ledger(each)
-        self._sink.remove(names)
-
-    def _is_sealed(self, ledger: Ledger) -> bool:
-        """Tell whether nothing is left to do.
-
-        :raises LedgerError: if the files are not there any more as they were exported.
-        """
-        if "complete" not in ledger.about():
-            return False
-        differs = self._sink.differs({name: size for name, (size, _) in ledger.files().items()})
-        if differs is not None:
-            raise LedgerError(
-                f"the export is complete, but {differs} is gone or was changed since",
-                hint="Export anew with --restart.",
-            )
-        return self._destination.manifest is None or self._destination.manifest.exists()
-
-    def _check_memory(self, ledger: Ledger) -> None:
-        """Refuse a ledger that has forgotten everything, as it does without its write-ahead log and its mark.
-
-        That the export began is on the disk before the first byte of output is written.
-
-        :raises LedgerError: rather than cut away all that is there.
-        """
-        full = [path for path in self._sink.existing() if path.lstat().st_size]
-        if full and "began" not in ledger.about():
-            raise LedgerError(f"{self._destination.ledger} has lost all that it knew: nothing in it tells of {full[0]}")
-
     async def _run(self, ledger: Ledger) -> Finished:
-        self._check_memory(ledger)
+        self._place.check_memory(ledger)
+        if self._sealing is not None:
+            go_on(ledger, self._sealing)
         run = ledger.start_run(finishing.now())
         recovered = ledger.recover(self._sink.whole_units)
         with closing(self._sink):
@@ -219,8 +167,9 @@ class Export:
                     self._observe,
                     self._sink.seen,
                     overlap=self._options.overlap,
-                    picking=beginning.mixed,
+                    beginning=beginning,
                 )
+                ending = Ending(client, self._query, ledger, self._sweep(client, ledger, meter))
                 self._engine = Engine(
                     asking,
                     self._query,
@@ -230,7 +179,7 @@ class Export:
                     self._options.limits,
                     reporter.report,
                     beginning,
-                    Ending(client, self._query, ledger, self._sweep(client, ledger, meter)),
+                    ending,
                 )
                 if self._stopped:
                     self._engine.stop(self._stopped)
@@ -244,6 +193,7 @@ class Export:
                     raise
                 asking.evidence.keep()
                 reporter.save("")  # the manifest counts this run's requests too
+                digests = await self._digests(ledger, ending) if finished else {}
                 if finished:
                     finishing.hold_against_counts(ledger, self._destination, self._account)
                 facts = finishing.facts(
@@ -254,9 +204,9 @@ class Export:
                     unswept=self._unswept(),
                     proof={"overlap": self._options.overlap, **asking.evidence.counts},
                 )
-                if finished and await anyio.to_thread.run_sync(self._seal, facts):
-                    ledger.note("users", str(facts["users"]))
-                    ledger.note("complete", finishing.now())
+                if digests is not None and finished and await anyio.to_thread.run_sync(self._seal, facts, digests):
+                    done = {"users": facts["users"], "older": facts["superseded"], "complete": finishing.now()}
+                    ledger.note_all({name: str(value) for name, value in done.items()})
                     reporter.save("complete")
                 else:
                     reporter.save(self._stopped or self._engine.stopped)
@@ -276,8 +226,16 @@ class Export:
     def _unswept(self) -> str:
         return "not asked for" if not self._options.sweep else "not for this query"
 
-    def _seal(self, facts: dict[str, Any]) -> bool:
-        return finishing.seal(self._destination, facts, self._sink.digests(), stop=lambda: bool(self._stopped))
+    async def _digests(self, ledger: Ledger, ending: Ending) -> Mapping[str, Digest] | None:
+        """Leave one line for each user, where files can be rewritten; return what has been read of the files."""
+        sealed: Mapping[str, Digest] | None = {}
+        changed = ending.newest or not self._sweeps  # else nobody can have come twice
+        if self._sealing is not None and changed and not self._options.keep_older:
+            sealed = await lose_older_lines(ledger, self._sealing, ending.newest, stop=lambda: bool(self._stopped))
+        return None if sealed is None else {**self._sink.digests(), **sealed}
+
+    def _seal(self, facts: dict[str, Any], digests: Mapping[str, Digest]) -> bool:
+        return finishing.seal(self._destination, facts, digests, stop=lambda: bool(self._stopped))
 
     def _tell(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
         finished = finishing.finished(ledger, self._destination, self._query, seconds, written, stopped)

@@ -173,6 +173,7 @@ def finished(
         warnings=tuple(ledger.warnings()),
         counted=_counted_in_all(ledger),
         finished_at=about.get("complete", ""),
+        older=int(about.get("older", totals.users - sum(users.values()))),
     )
 
 

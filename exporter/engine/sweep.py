@@ -22,7 +22,7 @@ A kill in between needs no position: the next run sweeps again, and finds what w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ class Report:
 class Sweep:
     """Sweeps once. `report` tells what it did.
 
-    :param lag: seconds that the incremental export leaves out, and `settling`: until one more look.
+    :param lag: seconds that the incremental export leaves out.
     """
 
     def __init__(
@@ -95,16 +95,20 @@ class Sweep:
         *,
         observer: Observer,
         lag: float = LAG,
-        settling: float = SETTLING,
     ) -> None:
         self._pages, self._query, self._ledger, self._sink, self._meter = pages, query, ledger, sink, meter
-        self._observe, self._lag, self._settling = observer, lag, settling
+        self._observe, self._lag = observer, lag
         self._known: dict[int, list[Written]] = {}
         self._newest: dict[int, str] = {}
         self._swept: dict[Role, Range] = {}
         self._until = float("inf")
         self.report = Report(ran=True)
         self.over = False  # whether nothing is left to do, closed or not
+
+    @property
+    def newest(self) -> Mapping[int, str]:
+        """The roles, as they were seen last, of users who changed."""
+        return self._newest
 
     async def run(self, since: float, append: Callable[[Batch], Awaitable[None]]) -> None:
         """Sweep back to a time, and note in the ledger what came of it.
@@ -119,8 +123,8 @@ class Sweep:
         refused: list[str] = []
         for name, sweep in (
             (BySort.name, self._by_sort),
-            (ByIncrement.name, self._by_increment),
             (ByReading.name, self._by_reading),
+            (ByIncrement.name, self._by_increment),
         ):
             report.by = f"{name} ({'; '.join(refused)})" if refused else name
             report.passes, report.closed = 0, False
@@ -145,7 +149,7 @@ class Sweep:
             floor = await self._pass(way, floor)
         if self._known and self.report.closed:
             self._meter.closing = "looking for late changes"
-            await anyio.sleep(self._settling)
+            await anyio.sleep(SETTLING)
             await self._pass(way, floor)
             self.report.closed = self.report.settled = True
 

@@ -7,7 +7,7 @@ May touch: the ledger's own files, over `disk`. Promises: a position never claim
 from __future__ import annotations
 
 from exporter.ledger.intents import Intent, Write
-from exporter.ledger.ledger import Ledger, Range, Run
+from exporter.ledger.ledger import SEALING, Ledger, Range, Run
 from exporter.ledger.opening import (
     holder,
     identity,
@@ -21,6 +21,7 @@ from exporter.ledger.opening import (
 )
 
 __all__ = [
+    "SEALING",
     "Intent",
     "Ledger",
     "Range",

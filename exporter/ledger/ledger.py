@@ -31,6 +31,8 @@ from exporter.ledger.database import Database
 from exporter.ledger.intents import Intent, Recovered, Write
 from exporter.model import Position, Role, Sideload
 
+SEALING = "sealing"
+"""What it calls that files have been rewritten, and are to be renamed, until they are."""
 _NOTE = "INSERT INTO intent VALUES (?, ?, ?)"
 
 
@@ -154,6 +156,13 @@ class Ledger:
     def files(self) -> dict[str, tuple[int, int]]:
         """Return synced bytes and records of each file."""
         return {name: (size, records) for name, size, records in self._db.rows("SELECT * FROM file")}
+
+    def resize(self, sizes: Mapping[str, tuple[int, int]]) -> None:
+        """Keep what files were sealed to: their bytes and records; that they are to be is forgotten (`SEALING`)."""
+        with self._db.transaction("file", "about", durable=True) as connection:
+            rows = [(size, records, name) for name, (size, records) in sizes.items()]
+            connection.executemany("UPDATE file SET synced_bytes=?, records=? WHERE name=?", rows)
+            connection.execute("DELETE FROM about WHERE name=?", (SEALING,))
 
     def intents(self) -> Iterator[Intent]:
         """Yield the intents that are not settled, in order.

@@ -1,7 +1,7 @@
 """The only room that writes users: to files, stdout or a program; and reads them back.
 
 May touch: the output's files and stdout. Promises: nothing is written that was not noted first; files are only added to
-until they are published; memory does not grow with the number of users (P6).
+until they are published, and sealed (`sealing`); memory does not grow with the number of users (P6).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from exporter.output.digest import Digest
 from exporter.output.files import FileSink
 from exporter.output.ids import IdIndex, RepeatedIds, WrittenIds
 from exporter.output.reading import DAMAGE, id_of, open_plain, read_back
+from exporter.output.sealing import NoRoomError, Sealed, Sealing
 from exporter.output.sink import Sideloads, Sink
 from exporter.output.stdout import StdoutSink
 
@@ -23,7 +24,10 @@ __all__ = [
     "Digest",
     "FileSink",
     "IdIndex",
+    "NoRoomError",
     "RepeatedIds",
+    "Sealed",
+    "Sealing",
     "Sideloads",
     "Sink",
     "StdoutSink",

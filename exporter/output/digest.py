@@ -38,6 +38,11 @@ class Digest:
                 left = None if left is None else left - count
         return True
 
+    def update(self, data: bytes) -> None:
+        """Take in what was written behind all that was read."""
+        self._sha256.update(data)
+        self.size += len(data)
+
     def hexdigest(self) -> str:
         """Return the SHA-256 of what was read."""
         return self._sha256.hexdigest()

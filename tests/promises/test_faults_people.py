@@ -142,8 +142,9 @@ CHANGING: dict[str, Any] = {"churn": ChurnRate(40, 150), "incremental_lag": 0.0,
     ("quirks", "struck", "by"), [((), "from:6", "sort=-updated_at"), ((Quirk.NO_SORT,), "from:7", "/incremental/")]
 )
 def test_strictly_it_ends_with_7_too_where_the_closing_sweep_meets_the_user(
-    quirks: tuple[Quirk, ...], struck: str, by: str, tmp_path: Path
+    quirks: tuple[Quirk, ...], struck: str, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("exporter.engine.changes.READABLE", -1)
     settings = CHANGING | {"quirks": frozenset(quirks)}
     outcome = export(tmp_path, f"utf8@{struck}", query=END_USERS, options={"strict": True}, **settings)
     assert outcome.code == 7
@@ -194,11 +195,13 @@ def test_who_is_on_a_page_but_not_written_is_not_counted(farm: SandboxFarm, tmp_
 @pytest.mark.parametrize("struck", ["n:2,4", "from:4"])
 @pytest.mark.parametrize("quirks", [frozenset(), frozenset([Quirk.NO_SORT])], ids=["sort", "increment"])
 def test_whom_the_closing_sweep_writes_is_counted_too_and_nobody_twice(
-    quirks: frozenset[Quirk], struck: str, tmp_path: Path
+    quirks: frozenset[Quirk], struck: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("exporter.engine.changes.READABLE", -1)
     for seed in count(1):
         out = tmp_path / str(seed)
-        outcome = export(out, f"utf8@{struck}", query=END_USERS, quirks=quirks, seed=seed, **CHANGING)
+        options = {"keep_older": True}
+        outcome = export(out, f"utf8@{struck}", query=END_USERS, options=options, quirks=quirks, seed=seed, **CHANGING)
         assert outcome.complete
         ids = list(dict.fromkeys(replaced(out)))
         assert list(outcome.warnings) == (named(*ids) if ids else [])

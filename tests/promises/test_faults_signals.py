@@ -169,6 +169,7 @@ def test_a_clock_that_jumped_between_two_runs_makes_no_hold_longer_than_any_can_
 
 
 WALL_CLOCK = {
+    "again.py": "how long ago an export was finished, and today's date, for people",
     "asker.py": "how far our clock is off the server's, once; and a Retry-After that is a date, capped",
     "audit.py": "how far our clock is off the server's, for users who were created since",
     "beginning.py": "how far back the sweep looks where the account does not list its changes; else a bound, of a day",
@@ -176,6 +177,7 @@ WALL_CLOCK = {
     "finishing.py": "when a run began and ended, for people",
     "probe.py": "where the incremental export is asked to begin, a while ago",
     "stored.py": "when a token ends that outlives the process",
+    "summary.py": "how long ago an export was finished, for people",
     "tokens.py": "how long a token still lives by what it says of itself",
 }
 """Who may ask what time it is, and what for: all waits, bounds and figures are by the monotonic clock."""

@@ -219,7 +219,8 @@ def engine_of(
     asking: Asking, pages: Pages, query: Query, ledger: Ledger, sink: Memory, meter: Meter, limits: Limits
 ) -> Engine:
     """Make an engine that asks for ranges alone."""
-    beginning = Beginning(pages, query, ledger, sweeps=False)
+    beginning = Beginning(pages, query, ledger)
+    beginning.over = True  # nothing is asked beside the pages
     return Engine(
         asking, query, ledger, sink, meter, limits, lambda: None, beginning, Ending(pages, query, ledger, None)
     )

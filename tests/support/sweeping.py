@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 from exporter.engine.meter import Meter
 from exporter.engine.sweep import Sweep
@@ -104,7 +105,10 @@ class Output(DeliverySink):
         return {}
 
 
-async def sweep(account: Account, output: Output, roles: tuple[Role, ...] = tuple(Role), users: int = 0) -> Sweep:
+async def sweep(
+    account: Account, output: Output, roles: tuple[Role, ...] = tuple(Role), users: int = 0, readable: int = -1
+) -> Sweep:
+    """Sweep an account; with `readable` users at most, all its pages may be read once more."""
     database = sqlite3.connect(":memory:", isolation_level=None)
     database.executescript(SCHEMA)
     for role in roles:
@@ -116,6 +120,7 @@ async def sweep(account: Account, output: Output, roles: tuple[Role, ...] = tupl
 
     meter = Meter(roles)
     meter.add(roles[0], users)
-    found = Sweep(account, Query(roles=roles), ledger, output, meter, observer=ignore, lag=0.0, settling=0.0)
-    await found.run(BEGAN, append)
+    found = Sweep(account, Query(roles=roles), ledger, output, meter, observer=ignore, lag=0.0)
+    with patch("exporter.engine.sweep.SETTLING", 0.0), patch("exporter.engine.changes.READABLE", readable):
+        await found.run(BEGAN, append)
     return found
