@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -9,6 +10,9 @@ from exporter.fastzlib import inflate_errors, inflater
 
 MAX_BODY = 16 << 20
 """Bytes: decoded size of a page at most. 100 users at the largest observed size are 0.2 MB; text fields hold 64 kB."""
+
+GZIP = b"\x1f\x8b"
+"""How each member of a gzip stream begins."""
 
 
 class TooLarge(Exception):
@@ -21,6 +25,10 @@ class BrokenBody(Exception):
 
 class CutBody(Exception):
     """A body ends early."""
+
+
+class UnknownEncoding(Exception):
+    """A body is encoded in a way that nobody asked for."""
 
 
 class Content(Protocol):
@@ -46,18 +54,29 @@ async def read_body(content: Content) -> bytes:
 
 
 def decoded(raw: bytes, encoding: str) -> bytes:
-    """Decompress a body, bounded. Not left to aiohttp, which takes a gzip stream that is cut short for whole."""
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-        return raw
-    if not raw:
-        return raw
-    stream = inflater(47)  # 32 + 15: finds out whether the header is gzip's or zlib's
-    try:
-        body: bytes = stream.decompress(raw, MAX_BODY + 1)
-    except inflate_errors as exc:
-        raise BrokenBody from exc
-    if len(body) > MAX_BODY:
-        raise TooLarge
-    if not stream.eof:
-        raise CutBody
-    return body
+    """Decompress a body, bounded, and take a byte order mark away.
+
+    Not left to aiohttp, which takes a gzip stream that is cut short for whole, and none of several members.
+
+    :raises UnknownEncoding: if it is neither gzip nor deflate nor plain.
+    """
+    encodings = [each for part in encoding.lower().split(",") if (each := part.strip()) not in ("", "identity")]
+    if not encodings or not raw:
+        return raw.removeprefix(BOM_UTF8)
+    if len(encodings) > 1 or encodings[0] not in ("gzip", "x-gzip", "deflate"):
+        raise UnknownEncoding
+    members: list[bytes] = []
+    size, rest = 0, raw
+    while not members or rest.startswith(GZIP):
+        stream = inflater(47)  # 32 + 15: finds out whether the header is gzip's or zlib's
+        try:
+            members.append(stream.decompress(rest, MAX_BODY + 1 - size))
+        except inflate_errors as exc:
+            raise BrokenBody from exc
+        size += len(members[-1])
+        if size > MAX_BODY:
+            raise TooLarge
+        if not stream.eof:
+            raise CutBody
+        rest = stream.unused_data
+    return b"".join(members).removeprefix(BOM_UTF8)

@@ -16,13 +16,16 @@ import aiohttp
 from yarl import URL
 
 from exporter.account import Account, ApiToken, OAuthToken, Renewing, find_proxy
-from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, decoded, read_body
+from exporter.api.body import MAX_BODY, BrokenBody, CutBody, TooLarge, UnknownEncoding, decoded, read_body
 from exporter.api.verdict import Again, Final, NoPage
 from exporter.errors import AuthError
 from exporter.version import VERSION
 
 CONNECT, SILENCE, WHOLE = 15.0, 65.0, 120.0
 """Seconds: the edge gives up after 60, so silence for 65 is a dead connection; 120 ends a body that only drips."""
+
+HEADER = 1 << 16
+"""Bytes of a header at most: browsers and curl take as much; an edge's policies reach 9 kB (reported)."""
 
 OTHERS = 24
 """Descriptors that are kept for all but connections: files read back, SQLite's temporary ones, look-ups of names."""
@@ -111,6 +114,8 @@ class Connection:
             failure: Again | NoPage | Final = NoPage(f"a response is larger than {MAX_BODY >> 20} MiB")
         except BrokenBody:
             failure = NoPage("the body does not decompress")
+        except UnknownEncoding:
+            failure = NoPage("the body is in an encoding that nobody asked for; gzip was")
         except (CutBody, aiohttp.ClientPayloadError):
             failure = Again("the body is cut short", cut=True)
         except TimeoutError:
@@ -121,7 +126,7 @@ class Connection:
             failure = _proxy_refused(exc.status, self._proxy)
         except (aiohttp.ClientError, OSError) as exc:
             failure = Again(_what_failed(exc))
-        if status not in (0, 200):  # that it failed is what counts, and what its header says of that
+        if status not in (0, 200, 203):  # that it failed is what counts, and what its header says of that
             return Response(status, headers, b"")
         return Response(status, headers, b"", failure)
 
@@ -195,6 +200,8 @@ async def open_connection(account: Account, *, patience: float) -> AsyncIterator
         timeout=timeouts(patience),
         cookie_jar=aiohttp.DummyCookieJar(),  # the edge's cookies are no business of ours
         auto_decompress=False,
+        max_line_size=HEADER,
+        max_field_size=HEADER,
         trust_env=False,
         proxy=proxy.address if proxy else None,
         proxy_auth=login or None,

@@ -103,7 +103,7 @@ def verdict(
     :param now: the time for a Retry-After that is a date and a response without a Date of its own.
     :param show: makes the server's words fit to be shown, `Hiding.words` of the account.
     """
-    if status == 200:
+    if status in (200, 203):  # 203: something on the way has touched it, as proxies say
         return Ok()
     said = words(body, show)
     if status == 429:

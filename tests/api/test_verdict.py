@@ -43,8 +43,8 @@ def final(found: Verdict) -> ExportError:
     return found.error
 
 
-def test_only_200_may_be_a_page() -> None:
-    assert [status for status in range(100, 600) if judge(status) == Ok()] == [200]
+def test_only_200_and_203_may_be_a_page() -> None:
+    assert [status for status in range(100, 600) if judge(status) == Ok()] == [200, 203]
 
 
 @given(st.integers(100, 999), st.binary(max_size=80), st.booleans(), st.text(max_size=20), st.text(max_size=20))

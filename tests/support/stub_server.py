@@ -18,12 +18,14 @@ class StubServer:
     """Listens on loopback while the context lasts.
 
     :param pages: bodies, one after another: `page[after]` is the number of the next one.
+    :param status: of every answer, with these headers more.
     :param redirect: where every request is sent to, if not None.
     """
 
     def __init__(self) -> None:
         self.pages: list[bytes] = []
         self.redirect: str | None = None
+        self.status, self.headers = 200, dict[str, str]()
         self.requests = 0
         self.paths: set[str] = set()
         self.hosts: set[str] = set()
@@ -54,7 +56,9 @@ class StubServer:
                     self.send_header("Location", stub.redirect)
                     body = b""
                 else:
-                    self.send_response(200)
+                    self.send_response(stub.status)
+                    for name, value in stub.headers.items():
+                        self.send_header(name, value)
                     after = parse_qs(parts.query).get("page[after]", ["0"])[0]
                     body = _LOOKS if is_look(self.path) else stub.pages[int(after)]
                     if parts.path.endswith("/count"):
