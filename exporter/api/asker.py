@@ -28,6 +28,7 @@ from exporter.api.verdict import (
     Verdict,
     read_quota,
     server_time,
+    told,
     verdict,
 )
 from exporter.errors import ContractError, CutError, NetworkError, NotAPage
@@ -117,7 +118,8 @@ class Asker:
                 try:
                     result = read(answer.came.body)
                 except NotAPage as exc:
-                    verdict = NoPage(str(exc))
+                    said = told(answer.came.body, self._show)
+                    verdict = NoPage(f"{exc}; the server says: {said}" if said else str(exc))
                 else:
                     self.succeeded(answer.came.headers)
                     self._budget.earn()

@@ -115,7 +115,7 @@ class Connection:
         except BrokenBody:
             failure = NoPage("the body does not decompress")
         except UnknownEncoding:
-            failure = NoPage("the body is in an encoding that nobody asked for; gzip was")
+            failure = NoPage("the response is no page: it came in an encoding that nobody asked for")
         except (CutBody, aiohttp.ClientPayloadError):
             failure = Again("the body is cut short", cut=True)
         except TimeoutError:

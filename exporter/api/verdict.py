@@ -252,6 +252,15 @@ def words(body: bytes, show: Callable[[str], str] = _NOTHING_TO_HIDE.words) -> s
     return show(text) or "no reason given"
 
 
+def told(body: bytes, show: Callable[[str], str] = _NOTHING_TO_HIDE.words) -> str:
+    """Find the server's own words in an answer that is no page though it came with 200; nothing if it has none."""
+    try:
+        said = msgspec.json.decode(body[:ENOUGH])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return show(_spoken(said)) if isinstance(said, dict) and "users" not in said else ""
+
+
 def _spoken(error: object) -> str:
     if isinstance(error, str):
         return error

@@ -10,7 +10,7 @@ import pytest
 from exporter.account import load_account
 from exporter.api.body import CutBody, decoded
 from exporter.api.connection import Response, open_connection
-from exporter.api.verdict import NoPage
+from exporter.api.verdict import NoPage, told
 from tests.support.stub_server import StubServer
 
 BODY = b'{"users":[]}'
@@ -37,6 +37,7 @@ def _ask(body: bytes, status: int, headers: dict[str, str]) -> Response:
         (TWO, 200, {"Content-Encoding": "gzip"}),
         (BODY, 200, {"Content-Security-Policy": "x" * 60_000}),
     ],
+    ids=["mark", "203", "beside-identity", "members", "long-header"],
 )
 def test_good_answers_are_taken(body: bytes, status: int, headers: dict[str, str]) -> None:
     came = _ask(body, status, headers)
@@ -52,3 +53,8 @@ def test_an_encoding_that_nobody_asked_for_is_named() -> None:
 def test_a_second_member_that_is_cut_is_no_whole_body() -> None:
     with pytest.raises(CutBody):
         decoded(TWO[:-9], "gzip")
+
+
+def test_an_error_that_comes_with_200_is_told_and_a_page_says_nothing() -> None:
+    assert told(b'{"error":{"title":"Busy","message":"try later"}}') == "Busy: try later"
+    assert [told(body) for body in (b'{"users":[],"error":"x"}', b'["a"]', b"<p>a", b'{"us')] == [""] * 4
