@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sandbox_process import SandboxProcess
-from tests.support.zexport_process import FAST, environment, zexport
+from tests.support.zexport_process import FAST, environment
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -101,14 +101,3 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.ExportError)]
     documented = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE) for code in row.split(",")}
     assert {each.exit_code for each in kinds} <= documented
-
-
-def test_what_the_demo_prints_is_what_the_readme_shows(tmp_path: Path) -> None:
-    shown = next(block for block in blocks("console") if "make demo" in block).splitlines()[1:]
-    printed = zexport("demo", cwd=tmp_path).stdout
-
-    def plain(text: str) -> str:
-        return re.sub(r"[\d.,:]+", "N", text)
-
-    for line in shown:
-        assert plain(line) in plain(printed)

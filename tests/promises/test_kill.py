@@ -102,14 +102,15 @@ def _ranges(ledger: Path) -> list[int]:
         database.close()
 
 
-def test_twenty_kills_at_random_times_lose_and_repeat_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [6, pytest.param(20, marks=pytest.mark.soak)])
+def test_kills_at_random_times_lose_and_repeat_nobody(kills: int, tmp_path: Path) -> None:
     out, killed, round_, ranges = tmp_path / "out", 0, 0, list[int]()
     with SandboxProcess("--users", str(USERS), *SLOW, *FAST) as sandbox:
-        while killed < 20 or sum(count > ROLES for count in ranges) < 3:
+        while killed < kills or sum(count > ROLES for count in ranges) < kills // 6:
             assert round_ < 20, "too few kills met a run that had split a range"
             shutil.rmtree(out, ignore_errors=True)
             loop = KillLoop(sandbox.url, out, role_files(out), [], seed=round_)
-            loop.until_complete(max(20 - killed, 1), longest=1.8)
+            loop.until_complete(max(kills - killed, 1), longest=1.8)
             killed, round_, ranges = killed + loop.kills, round_ + 1, ranges + loop.ranges
             assert sorted_lines(*role_files(out)) == expected_lines(USERS)
             assert zexport("verify", out).returncode == 0

@@ -27,10 +27,11 @@ def test_from_a_cold_start_and_after_a_kill_and_restart_no_request_is_refused(li
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(users)
 
 
-def test_a_loop_of_crashes_and_restarts_is_no_burst(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crashes", [8, pytest.param(16, marks=pytest.mark.soak)])
+def test_a_loop_of_crashes_and_restarts_is_no_burst(crashes: int, tmp_path: Path) -> None:
     chance = random.Random(1)
     with SandboxProcess("--users", "50000", "--rate-limit", "30") as sandbox:
-        for _ in range(16):
+        for _ in range(crashes):
             with start("run", sandbox.url, "-o", tmp_path, "--progress", "off") as process:
                 try:
                     process.wait(timeout=chance.uniform(0.7, 1.1))

@@ -191,14 +191,6 @@ def test_help_begins_with_examples() -> None:
     assert done.stdout.index("examples:") < done.stdout.index("commands:")
 
 
-def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
-    done = zexport("demo", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "killed with SIGKILL" in done.stdout
-    assert "verified: 25,000 users" in done.stdout
-    assert "untouched, byte for byte" in done.stdout
-
-
 def test_an_installed_command_is_the_same_program() -> None:
     command = Path(COMMAND[0]).with_name("zexport")
     assert subprocess.run([command, "--version"], capture_output=True, check=True).stdout.startswith(b"zexport ")
