@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,13 +20,13 @@ from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
 from exporter.engine.place import Place
 from exporter.engine.reporter import Reporter, pace_left
-from exporter.engine.sealing import go_on, lose_older_lines
+from exporter.engine.sealing import Read, go_on, lose_older_lines
 from exporter.engine.sweep import LAG, Sweep
 from exporter.errors import OutputError, UsageError
 from exporter.events import Finished, Observer, Started, ignore
 from exporter.ledger import Ledger, identity, locked, open_ledger
 from exporter.model import Pagination, Query
-from exporter.output import Digest, FileSink, Sealing, Sink, StdoutSink
+from exporter.output import FileSink, Sealing, Sink, StdoutSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,7 @@ class Export:
                     raise
                 asking.evidence.keep()
                 reporter.save("")  # the manifest counts this run's requests too
-                digests = await self._digests(ledger, ending) if finished else {}
+                read = await self._one_line_each(ledger, ending) if finished else None
                 if finished:
                     finishing.hold_against_counts(ledger, self._destination, self._account)
                 facts = finishing.facts(
@@ -204,7 +203,7 @@ class Export:
                     unswept=self._unswept(),
                     proof={"overlap": self._options.overlap, **asking.evidence.counts},
                 )
-                if digests is not None and finished and await anyio.to_thread.run_sync(self._seal, facts, digests):
+                if read is not None and await anyio.to_thread.run_sync(self._seal, facts, read):
                     done = {"users": facts["users"], "older": facts["superseded"], "complete": finishing.now()}
                     ledger.note_all({name: str(value) for name, value in done.items()})
                     reporter.save("complete")
@@ -226,16 +225,17 @@ class Export:
     def _unswept(self) -> str:
         return "not asked for" if not self._options.sweep else "not for this query"
 
-    async def _digests(self, ledger: Ledger, ending: Ending) -> Mapping[str, Digest] | None:
-        """Leave one line for each user, where files can be rewritten; return what has been read of the files."""
-        sealed: Mapping[str, Digest] | None = {}
+    async def _one_line_each(self, ledger: Ledger, ending: Ending) -> Read | None:
+        """Leave one line for each user, where files can be rewritten; None if a stop came before."""
+        read: Read | None = Read({})
         changed = ending.newest or not self._sweeps  # else nobody can have come twice
         if self._sealing is not None and changed and not self._options.keep_older:
-            sealed = await lose_older_lines(ledger, self._sealing, ending.newest, stop=lambda: bool(self._stopped))
-        return None if sealed is None else {**self._sink.digests(), **sealed}
+            read = await lose_older_lines(ledger, self._sealing, ending.newest, stop=lambda: bool(self._stopped))
+        return read and read._replace(digests={**self._sink.digests(), **read.digests})
 
-    def _seal(self, facts: dict[str, Any], digests: Mapping[str, Digest]) -> bool:
-        return finishing.seal(self._destination, facts, digests, stop=lambda: bool(self._stopped))
+    def _seal(self, facts: dict[str, Any], read: Read) -> bool:
+        stop = lambda: bool(self._stopped)  # noqa: E731
+        return finishing.seal(self._destination, facts, read.digests, one_each=read.one_each, stop=stop)
 
     def _tell(self, ledger: Ledger, seconds: float, written: int, stopped: str) -> Finished:
         finished = finishing.finished(ledger, self._destination, self._query, seconds, written, stopped)

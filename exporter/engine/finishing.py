@@ -112,13 +112,19 @@ def facts(
 
 
 def seal(
-    destination: Destination, facts: dict[str, Any], digests: Mapping[str, Digest], *, stop: Callable[[], bool]
+    destination: Destination,
+    facts: dict[str, Any],
+    digests: Mapping[str, Digest],
+    *,
+    one_each: bool,
+    stop: Callable[[], bool],
 ) -> bool:
     """Read the files back, and write the manifest; False if a stop came before that: the next run does it.
 
     It takes its time: what was not read back while the export ran is read now.
 
     :param digests: what was, by file.
+    :param one_each: that each user has one line is known.
 
     :raises OutputError: if the disk refuses.
     """
@@ -133,7 +139,7 @@ def seal(
         users = [entry for entry in facts["files"] if entry["kind"] == "users"]
         facts["lines"] = sum(entry["records"] for entry in users)
         facts["superseded"] = 0
-        if facts["sweep"].get("candidates", 1):  # else nobody can have come twice
+        if not one_each and facts["sweep"].get("candidates", 1):  # else nobody can have come twice
             paths = [destination.folder / entry["path"] for entry in users]
             superseded = count_superseded(paths, stop=stop)
             if superseded is None:
