@@ -74,13 +74,11 @@ def main(args: argparse.Namespace) -> int:
         with view:
             signalled, finished = run_loop(_run, export)
     except Exception as exc:  # noqa: BLE001 (this is where exceptions become words and a code)
-        if again and args.restart and not export.forgot:  # what was to be replaced is there still
-            again += " --restart"
-        return _failed(exc, args, view, users.count, again)
+        return _failed(exc, args, view, users.count, _on(again, args, export))
     if not args.quiet and args.progress != "json":
         newer = [this_command(dated(destination)), this_command() + " --restart"] if not destination.stdout else []
         name = destination.text
-        say(summary(finished, account=account.name, destination=name, command=again, newer=newer))
+        say(summary(finished, account=account.name, destination=name, command=_on(again, args, export), newer=newer))
     return _code(signalled, finished)
 
 
@@ -120,6 +118,11 @@ def _failed(exc: Exception, args: argparse.Namespace, view: View, users: int | N
     if args.verbose or code == BUG:
         say(traceback_text(exc))
     return code
+
+
+def _on(again: str | None, args: argparse.Namespace, export: Export) -> str | None:
+    """Return the command to go on with: until what was there is forgotten, it is to be replaced still."""
+    return f"{again} --restart" if again and args.restart and not export.forgot else again
 
 
 def _code(signalled: int, finished: Finished) -> int:

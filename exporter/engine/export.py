@@ -19,6 +19,7 @@ from exporter.engine.ending import Ending
 from exporter.engine.engine import Engine, Limits
 from exporter.engine.meter import Meter
 from exporter.engine.place import Place
+from exporter.engine.replacing import Replacing
 from exporter.engine.reporter import Reporter, pace_left
 from exporter.engine.sealing import Read, go_on, lose_older_lines
 from exporter.engine.sweep import LAG, Sweep
@@ -38,7 +39,8 @@ class Options:
     :param patience: seconds without success after which to give up.
     :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
-    :param restart: forget what is there, and begin anew, once the account has answered.
+    :param restart: begin anew, once the account has answered: a finished export stays until the new one is complete,
+        one that is not is forgotten.
     :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
     :param overlap: have each page begin with the last user of the page before, where users have cursors.
@@ -84,6 +86,7 @@ class Export:
         self._engine: Engine | None = None
         self._stopped = ""
         self._proving: anyio.CancelScope | None = None
+        self._inner: Export | None = None
 
     @property
     def forgot(self) -> bool:
@@ -95,6 +98,8 @@ class Export:
         self._stopped = why
         if self._proving is not None:
             self._proving.cancel()
+        if self._inner is not None:
+            self._inner.stop(why)
         if self._engine is not None:
             self._engine.stop(why)
 
@@ -104,13 +109,34 @@ class Export:
         :raises ExportError: what ended it, alone or in an ExceptionGroup; everything written stays valid.
         """
         with locked(self._destination):
-            if self._options.restart and self._place.there() and not await self._can_begin():
-                return self._stays()
-            self._place.prepare(restart=self._options.restart)
             belongs_to = identity(self._account, self._query, self._destination)
+            replacing = None if self._destination.stdout else Replacing(self._destination, self._query)
+            placed = replacing is not None and replacing.pending
+            if placed and replacing is not None:
+                replacing.finish()
+            restart = self._options.restart and not placed
+            if restart and self._place.there():
+                if not await self._can_begin():
+                    return self._stays()
+                if replacing is not None and replacing.old_is_complete:
+                    return await self._replace(replacing, belongs_to)
+            self._place.prepare(restart=restart)
             roles = tuple(role.value for role in self._query.roles)
             with open_ledger(self._destination.ledger, belongs_to, roles) as ledger:
                 return self._already(ledger) if self._place.is_sealed(ledger) else await self._run(ledger)
+
+    async def _replace(self, replacing: Replacing, belongs_to: dict[str, str]) -> Finished:
+        """Export beside what is there, and put that in its place once it is complete."""
+        replacing.begin(belongs_to)
+        options = replace(self._options, restart=False)
+        self._inner = Export(self._account, replacing.staged, self._query, options, self._observe)
+        if self._stopped:
+            self._inner.stop(self._stopped)
+        finished = await self._inner.run()
+        if finished.complete or finished.missing:
+            replacing.swap()
+        names = self._destination.files(self._query)
+        return replace(finished, files=tuple(str(self._destination.folder / name) for name in names))
 
     async def _can_begin(self) -> bool:
         """Ask for one user, before anything that is there is touched; False if a stop came before the answer.

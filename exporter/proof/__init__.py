@@ -6,6 +6,7 @@ May touch: the manifest, and the files it names, to read. Promises: whatever dif
 from __future__ import annotations
 
 from exporter.proof.manifest import (
+    SWAP,
     Verified,
     count_superseded,
     describe_file,
@@ -17,6 +18,7 @@ from exporter.proof.manifest import (
 )
 
 __all__ = [
+    "SWAP",
     "Verified",
     "count_superseded",
     "describe_file",

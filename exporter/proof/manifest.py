@@ -23,6 +23,9 @@ from exporter.errors import IncompleteError, OutputError, UsageError
 from exporter.output import DAMAGE, Digest, RepeatedIds, id_of, open_plain, read_back
 from exporter.proof.evidence import evidence
 
+SWAP = "swap.json"
+"""The name, beside a ledger, of what notes that a new export is complete and not all in the old one's place."""
+
 
 class _File(msgspec.Struct):
     path: str
@@ -139,6 +142,11 @@ def verify(destination: Destination | str | os.PathLike[str], keep: RepeatedIds 
         destination = find_destination(os.fspath(destination))
     if destination.manifest is None:
         raise UsageError("stdout without --ledger leaves no manifest to verify")
+    if destination.ledger is not None and destination.ledger.with_name(SWAP).exists():
+        raise IncompleteError(
+            f"{destination.text} is being replaced by a newer export, which is complete",
+            hint="Run the same `zexport run` again: it puts it in place.",
+        )
     manifest = read_manifest(destination.manifest)
     found = Verified(evidence=evidence(manifest))
     with nullcontext(keep) if keep is not None else RepeatedIds() as ids:
