@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from exporter.cli import values
 from exporter.cli.help import HelpFormatter
-from exporter.destination import Compression
 from exporter.model import MAX_PAGE_SIZE, OFFSET_LIMIT, Pagination, Role, Sideload
 
 _ACCOUNT = "acme, acme.zendesk.com, https://acme.zendesk.com, or a sandbox at http://127.0.0.1:PORT"
@@ -30,7 +30,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to")
     verify.add_argument("--against", metavar="ACCOUNT", help="then look for users of the account who are not in it")
-    verify.add_argument("--sample", metavar="N", type=_count, help="pages to look at, at random places (default 100)")
+    verify.add_argument(
+        "--sample", metavar="N", type=values.count, help="pages to look at, at random places (default 100)"
+    )
     _add_rate(verify)
     _add_token(verify)
     estimate = _add(
@@ -130,7 +132,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--sort", metavar="F", help="as in the API, name or -created_at: each role in that order, and slower"
     )
     run.add_argument("--external-id", metavar="ID", help="only the user with this external id")
-    run.add_argument("--include", metavar="A,B", type=_sideloads, default=(), help=f"sideloads: {', '.join(Sideload)}")
+    run.add_argument(
+        "--include", metavar="A,B", type=values.sideloads, default=(), help=f"sideloads: {', '.join(Sideload)}"
+    )
     run.add_argument("--page-size", metavar="N", type=int, default=MAX_PAGE_SIZE, help="users a request (default 100)")
     run.add_argument(
         "--pagination",
@@ -142,17 +146,20 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument(
         "--ranges",
         metavar="N",
-        type=_ranges,
+        type=values.ranges,
         help="cursors a role at once: auto (as many as pay), off (one), or at most N (default auto)",
     )
     run.add_argument(
-        "--patience", metavar="S", type=_positive, default=None, help="seconds without success (default 900)"
+        "--patience", metavar="T", type=values.duration, default=None, help="how long without success (default 15m)"
     )
-    run.add_argument("--max-users", metavar="N", type=_count, help="stop after so many users, resumable, exit 8")
+    run.add_argument("--max-users", metavar="N", type=values.count, help="stop after so many users, resumable, exit 8")
     run.add_argument(
-        "--max-duration", metavar="S", type=_positive, help="stop after so many seconds, resumable, exit 8"
+        "--max-duration",
+        metavar="T",
+        type=values.duration,
+        help="stop after so long, as 90s or 1h30m; resumable, exit 8",
     )
-    run.add_argument("--compress", choices=list(map(str, Compression)), help="for a folder (default none)")
+    run.add_argument("--compress", metavar="C", type=values.compression, help="none, gzip or zstd, for a folder")
     run.add_argument(
         "--no-sweep",
         dest="sweep",
@@ -178,6 +185,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument(
         "--restart", action="store_true", help="replace what is there, once the account has answered; asks before"
     )
+    run.add_argument(
+        "--if-older-than",
+        metavar="T",
+        type=values.duration,
+        help="replace an export that was finished longer ago, as 1d or 12h; else leave it: for a nightly job",
+    )
     run.add_argument("--yes", action="store_true", help="answers the question of --restart beforehand")
     run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
@@ -202,15 +215,17 @@ def _add(
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--role", metavar="R", action="append", choices=list(map(str, Role)), help="end-user, agent or admin; repeat"
+        "--role", metavar="R", action="extend", type=values.roles, help="end-user, agent or admin; repeat, or A,B"
     )
     parser.add_argument("--permission-set", metavar="ID", type=int, help="only users with this custom role")
 
 
 def _add_rate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rate", metavar="N", type=_positive, help="requests a minute, whatever the account allows")
     parser.add_argument(
-        "--share", metavar="F", type=_share, default=0.95, help="share of the account's limit (default 0.95)"
+        "--rate", metavar="N", type=values.positive, help="requests a minute, whatever the account allows"
+    )
+    parser.add_argument(
+        "--share", metavar="F", type=values.share, default=0.95, help="share of the account's limit (default 0.95)"
     )
 
 
@@ -231,51 +246,9 @@ def _add_ca(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from exc
-
-
-def _count(text: str) -> int:
-    value = _number(text)
-    if value < 1 or value % 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text}")
-    return int(value)
-
-
-def _ranges(text: str) -> int | None:
-    try:
-        return {"auto": None, "off": 1}[text] if text in ("auto", "off") else _count(text)
-    except argparse.ArgumentTypeError as exc:
-        raise argparse.ArgumentTypeError(f"must be auto, off or a whole number, at least 1, not {text!r}") from exc
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
-    return value
-
-
-def _sideloads(text: str) -> tuple[Sideload, ...]:
-    try:
-        return tuple(Sideload(name.strip()) for name in text.split(","))
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"knows {', '.join(Sideload)}, not {text}") from exc
-
-
 def query_fields(args: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of a `Query` that `run` and `estimate` share."""
     return {
-        "roles": tuple(map(Role, args.role)) if args.role else tuple(Role),
+        "roles": tuple(dict.fromkeys(args.role)) if args.role else tuple(Role),
         "permission_set": args.permission_set,
     }

@@ -21,7 +21,7 @@ from exporter.cli.say import say
 from exporter.cli.summary import error_text, exit_code, flatten, summary, traceback_text
 from exporter.cli.terminal import View
 from exporter.cli.view import make_view
-from exporter.destination import Compression, parse_destination
+from exporter.destination import parse_destination
 from exporter.engine import Export, Limits, Options
 from exporter.errors import UsageError
 from exporter.events import Event, Failed, Finished, Progress, Started
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     query = _query(args)
     destination = parse_destination(
         args.output if args.output is not None else f"{account.name}-users",
-        compression=Compression(args.compress) if args.compress else None,
+        compression=args.compress,
         ledger=args.ledger,
     )
     options = Options(
@@ -48,6 +48,7 @@ def main(args: argparse.Namespace) -> int:
         ranges=args.ranges,
         limits=Limits(args.max_users, args.max_duration),
         restart=args.restart,
+        if_older_than=args.if_older_than,
         strict=args.strict,
         sweep=args.sweep,
         overlap=args.overlap,

@@ -41,6 +41,7 @@ class Options:
     :param limits: where to stop early.
     :param restart: begin anew, once the account has answered: a finished export stays until the new one is complete,
         one that is not is forgotten.
+    :param if_older_than: begin anew where an export was finished more than so many seconds ago, else leave it.
     :param strict: stop at a user whose text is no valid Unicode, where it else is replaced by U+FFFD.
     :param sweep: close the export by a look for whoever changed meanwhile.
     :param overlap: have each page begin with the last user of the page before, where users have cursors.
@@ -54,6 +55,7 @@ class Options:
     ranges: int | None = None
     limits: Limits = field(default_factory=Limits)
     restart: bool = False
+    if_older_than: float | None = None
     strict: bool = False
     sweep: bool = True
     overlap: bool = True
@@ -114,7 +116,8 @@ class Export:
             placed = replacing is not None and replacing.pending
             if placed and replacing is not None:
                 replacing.finish()
-            restart = self._options.restart and not placed
+            older = self._options.if_older_than
+            restart = not placed and (self._options.restart or (older is not None and self._place.age > older))
             if restart and self._place.there():
                 if not await self._can_begin():
                     return self._stays()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.destination import Destination
 from exporter.errors import LedgerError, OutputError
-from exporter.ledger import Ledger, is_blank, is_ledger, known_files, remove_ledger
+from exporter.ledger import Ledger, is_blank, is_ledger, known_files, read_ledger, remove_ledger
 from exporter.output import Sink
 from exporter.proof import is_manifest
 
@@ -25,6 +27,17 @@ class Place:
         """Return what earlier runs have left."""
         paths = [self._destination.ledger, self._destination.manifest]
         return [*self._sink.existing(), *(path for path in paths if path is not None and path.exists())]
+
+    @property
+    def age(self) -> float:
+        """Seconds since the export that is there was finished; 0 if none was."""
+        path = self._destination.ledger
+        try:
+            with read_ledger(path) if path is not None and path.exists() else nullcontext() as ledger:
+                told = ledger.about().get("complete", "") if ledger is not None else ""
+            return (datetime.now(UTC) - datetime.fromisoformat(told)).total_seconds() if told else 0.0
+        except (LedgerError, OutputError, ValueError, TypeError):
+            return 0.0
 
     def prepare(self, *, restart: bool) -> None:
         """Make room for an export: forget what is there where that is wanted, or it is in nobody's way.

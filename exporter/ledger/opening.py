@@ -24,19 +24,25 @@ from exporter.errors import LedgerError, LockedError, OutputError
 from exporter.ledger.database import Database, explained
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.tables import ABOUT, MARK, SCHEMA, VERSION
-from exporter.model import Query
+from exporter.model import Pagination, Query
 
 STATUS_LOOKS = 0.2
 """Seconds for which a lock is tried for: `status` holds it for a moment when it looks whether a run is alive."""
 
 
 def identity(account: Account, query: Query, destination: Destination) -> dict[str, str]:
-    """Name everything that must not change between two runs of one export, in words a person can compare."""
+    """Name everything that must not change between two runs of one export, in words a person can compare.
+
+    How many users a page has is a matter of speed; of a page by its number it is what the number means.
+    """
+    facts = query.describe()
+    if query.pagination is Pagination.CURSOR:
+        facts.pop("page_size", None)
     return {
         "account": account.origin,
         "output": "stdout" if destination.stdout else destination.file or "a folder",
         "compression": destination.compression.value,
-        **{f"query {name}": orjson.dumps(_in_order(value)).decode() for name, value in query.describe().items()},
+        **{f"query {name}": orjson.dumps(_in_order(value)).decode() for name, value in facts.items()},
     }
 
 

@@ -117,3 +117,24 @@ def test_without_a_terminal_nobody_is_asked(farm: SandboxFarm, tmp_path: Path) -
     done = zexport("run", sandbox.url, "-o", tmp_path, "--restart", stdin="")
     assert done.returncode == 0
     assert "Replace" not in done.stderr
+
+
+def test_an_export_that_is_older_than_wanted_is_replaced_and_another_left(farm: SandboxFarm, tmp_path: Path) -> None:
+    sandbox = farm.open("--users", str(USERS))
+    assert run(sandbox, tmp_path, "--if-older-than", "1d").code == 0  # there is none yet
+    before = contents(tmp_path)
+    sandbox.reopen("--users", "400")
+    done = run(sandbox, tmp_path, "--if-older-than", "1d")
+    assert done.code == 0
+    assert "already complete" in done.said
+    assert contents(tmp_path) == before
+    assert run(sandbox, tmp_path, "--if-older-than", "0.001s").code == 0
+    assert sorted_lines(*role_files(tmp_path)) == expected_lines(400)
+    assert command("verify", tmp_path).code == 0
+
+
+def test_an_unfinished_export_is_gone_on_with_however_old(farm: SandboxFarm, tmp_path: Path) -> None:
+    sandbox = farm.open("--users", str(USERS))
+    assert run(sandbox, tmp_path, "--max-users", "120").code == 8
+    assert run(sandbox, tmp_path, "--if-older-than", "0.001s").code == 0
+    assert sorted_lines(*role_files(tmp_path)) == expected_lines(USERS)

@@ -168,7 +168,11 @@ def test_share_takes_that_part_of_the_accounts_limit(tmp_path: Path) -> None:
     ("flags", "words"),
     [
         (["--page-size", "101"], "page size must be between 1 and 100"),
-        (["--role", "owner"], "invalid choice"),
+        (["--role", "owner"], "knows end-user, agent, admin, not 'owner'"),
+        (["--role", "agnet"], "did you mean agent"),
+        (["--include", "organisations"], "did you mean organizations"),
+        (["--compress", "bzip2"], "knows none, gzip, zstd"),
+        (["--patience", "soon"], "such as 90, 90s, 10m or 1h30m"),
         (["--include", "tickets"], "knows organizations"),
         (["--share", "0"], "above 0"),
         (["--share", "1.5"], "at most 1"),
@@ -226,12 +230,22 @@ def test_of_two_runs_started_together_exactly_one_goes_on(tmp_path: Path) -> Non
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(3000)
 
 
+def test_how_an_export_is_tuned_is_no_part_of_what_it_is(tmp_path: Path) -> None:
+    tunings = [["--page-size", "30"], ["--ranges", "off"], ["--rate", "9000"], ["--no-overlap", "--page-size", "7"]]
+    with SandboxProcess("--users", "900", *FAST) as sandbox:
+        for tuning in tunings:
+            assert zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "150", *tuning).returncode == 8
+        assert zexport("run", sandbox.url, "-o", tmp_path, "--patience", "5m").returncode == 0
+    assert sorted_lines(*role_files(tmp_path)) == expected_lines(900)
+    assert zexport("verify", tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "difference"),
     [
         (["--role", "agent"], "query roles"),
         (["--sort", "name"], "query sort"),
-        (["--page-size", "50"], "query page_size"),
+        (["--pagination", "offset"], "query page"),
         (["--include", "groups"], "query include"),
         (["--compress", "gzip"], "compression none there, gzip now"),
     ],

@@ -175,6 +175,7 @@ WALL_CLOCK = {
     "beginning.py": "how far back the sweep looks where the account does not list its changes; else a bound, of a day",
     "reporter.py": "a hold that outlives the process, capped by the longest there can be",
     "finishing.py": "when a run began and ended, for people",
+    "place.py": "how long ago an export was finished, by the same computer's clock",
     "probe.py": "where the incremental export is asked to begin, a while ago",
     "stored.py": "when a token ends that outlives the process",
     "summary.py": "how long ago an export was finished, for people",
