@@ -20,7 +20,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Add the commands."""
     _add_run(commands)
     status = _add(commands, "status", "DEST", "how far, how fast, what is left", "zexport status acme-users")
-    status.add_argument("destination", metavar="DEST", help="a folder, a file, or the --ledger of an export to stdout")
+    status.add_argument(
+        "destination", metavar="DEST", help="a folder, a file, an account, or the --ledger of an export to stdout"
+    )
+    _add_json(status)
     verify = _add(
         commands,
         "verify",
@@ -28,7 +31,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "prove the files against the manifest",
         "zexport verify acme-users\n  zexport verify acme-users --against acme   and look into the account",
     )
-    verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to")
+    verify.add_argument("destination", metavar="DEST", help="the folder or file that was exported to, or the account")
+    _add_json(verify)
     verify.add_argument("--against", metavar="ACCOUNT", help="then look for users of the account who are not in it")
     verify.add_argument(
         "--sample", metavar="N", type=values.count, help="pages to look at, at random places (default 100)"
@@ -211,6 +215,10 @@ def _add(
     )
     parser.set_defaults(run=lambda args: import_module(f"exporter.cli.{name}").main(args))
     return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object, to which names are only ever added")
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:

@@ -3,68 +3,101 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import Any
 
 from exporter.cli.clean import ERROR_LIMIT, clean
 from exporter.cli.figures import duration, effort
-from exporter.destination import find_destination
+from exporter.cli.found import RUNNING, UNFINISHED, find_export, going_on
+from exporter.destination import Destination
 from exporter.engine import users_of
-from exporter.errors import IncompleteError, UsageError
-from exporter.ledger import Ledger, Run, holder, read_ledger
-from exporter.model import Role
+from exporter.ledger import Ledger, holder, read_ledger
 
 WARNINGS_SHOWN = 20
 """Warnings shown: more say no more."""
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print how far an export is."""
-    destination = find_destination(args.destination)
-    path = destination.ledger
-    if path is None:
-        raise UsageError("stdout has no state to show: name the file that --ledger named")
-    if not path.exists():
-        raise IncompleteError(f"{path} is not there: nothing was exported to {args.destination}", hint="")
-    with read_ledger(path) as ledger:
+    """Print how far an export is; return 0 if it is complete, 8 if it can be gone on with, 12 if it runs."""
+    destination = find_export(args.destination)
+    assert destination.ledger is not None
+    with read_ledger(destination.ledger) as ledger:
+        facts = _facts(ledger, destination)
         # Every line: a ledger or a lock that somebody else has made can hold anything.
-        print("\n".join(clean(line, ERROR_LIMIT) for line in _describe(ledger, holder(destination))))
-    return 0
+        lines = [json.dumps(facts)] if args.json else _describe(ledger, facts)
+        print("\n".join(lines if args.json else (clean(line, ERROR_LIMIT) for line in lines)))
+    return {"complete": 0, "running": RUNNING}.get(facts["state"], UNFINISHED)
 
 
-def _describe(ledger: Ledger, holder: str | None) -> list[str]:
+def _facts(ledger: Ledger, destination: Destination) -> dict[str, Any]:
+    """Gather what there is to tell of an export; names are only ever added."""
     about, runs, totals = ledger.about(), ledger.runs(), ledger.totals()
     unsettled = sum(len(move.ids) for intent in ledger.intents() for move in intent.moves)
-    users = int(about.get("users", sum(users_of(ledger).values()) + unsettled))
-    last = runs[-1] if runs else None
-    state = "complete" if "complete" in about else _state(last, holder)
-    lines = [f"{clean(about['account'])}: {users:,} users, {state}"]
-    expected = ledger.expected()
-    lines += [_role_line(ledger, role, count) for role, count in expected.items()]
-    if last:
-        per_second = f", {last.users_written / last.seconds:,.0f}/s" if last.seconds else ""
-        lines.append(f"  run {last.number}, begun {last.started_at}: {last.users_written:,} users{per_second}")
-    lines.append(f"  requests {effort(totals.requests, totals.retries, max(totals.runs - 1, 0))}")
+    users, expected = users_of(ledger), ledger.expected()
+    number = int(about.get("users", sum(users.values()) + unsettled))
+    last, process = runs[-1] if runs else None, holder(destination)
+    complete = "complete" in about
     known = [count for count in expected.values() if count is not None]
-    if state != "complete" and len(known) == len(expected) and last and last.users_written and last.seconds:
-        left = max(sum(known) - users, 0)
-        speed = last.users_written / last.seconds
-        lines.append(f"  left: about {left:,} users, {duration(left / speed)} at that speed")
-    warnings = ledger.warnings()
-    lines += [f"  warning: {clean(text)}" for text in warnings[:WARNINGS_SHOWN]]
+    left = max(sum(known) - number, 0) if not complete and len(known) == len(expected) else None
+    speed = last.users_written / last.seconds if last and last.seconds else 0.0
+    return {
+        "account": about["account"],
+        "destination": destination.text,
+        "state": "complete" if complete else "running" if process else "stopped" if last and last.ended else "killed",
+        "missing": about.get("missing", "") if complete else "",
+        "ended_by": last.ended if last and not complete else "",
+        "process": process or "",
+        "users": number,
+        "roles": {
+            role.value: {
+                "users": users.get(role, 0),
+                "expected": count,
+                "finished": all(each.position.finished for each in ledger.ranges() if each.role is role),
+            }
+            for role, count in expected.items()
+        },
+        "users_per_second": round(speed, 1),
+        "users_left": left,
+        "seconds_left": round(left / speed, 1) if left is not None and speed else None,
+        "runs": totals.runs,
+        "requests": totals.requests,
+        "retries": totals.retries,
+        "started_at": totals.started_at,
+        "finished_at": about.get("complete", ""),
+        "warnings": ledger.warnings(),
+        "next": "" if complete else going_on(about, destination),
+    }
+
+
+def _describe(ledger: Ledger, facts: dict[str, Any]) -> list[str]:
+    runs, state = ledger.runs(), facts["state"]
+    lines = [f"{facts['account']}: {facts['users']:,} users, {_state(facts)}"]
+    lines += [_role_line(name, role) for name, role in facts["roles"].items()]
+    if runs:
+        last = runs[-1]
+        per_second = f", {facts['users_per_second']:,.0f}/s" if last.seconds else ""
+        lines.append(f"  run {last.number}, begun {last.started_at}: {last.users_written:,} users{per_second}")
+    lines.append(f"  requests {effort(facts['requests'], facts['retries'], max(facts['runs'] - 1, 0))}")
+    if facts["seconds_left"] is not None:
+        lines.append(f"  left: about {facts['users_left']:,} users, {duration(facts['seconds_left'])} at that speed")
+    warnings = facts["warnings"]
+    lines += [f"  warning: {text}" for text in warnings[:WARNINGS_SHOWN]]
     if len(warnings) > WARNINGS_SHOWN:
         lines.append(f"  and {len(warnings) - WARNINGS_SHOWN:,} more warnings: the manifest has all of them in the end")
-    return lines
+    if facts["missing"]:
+        lines.append(f"  missing: {facts['missing']}")
+    return lines + ([f"  next: {facts['next']}"] if state not in ("complete", "running") else [])
 
 
-def _state(last: Run | None, holder: str | None) -> str:
-    if holder is not None:
-        return f"running (process {holder})"
-    if last is None or not last.ended:
-        return "killed; the same `zexport run` goes on"
-    return f"ended by {last.ended}; the same `zexport run` goes on"
+def _state(facts: dict[str, Any]) -> str:
+    return {
+        "complete": "complete",
+        "running": f"running (process {facts['process']})",
+        "killed": "killed; the same `zexport run` goes on",
+        "stopped": f"ended by {facts['ended_by']}; the same `zexport run` goes on",
+    }[str(facts["state"])]
 
 
-def _role_line(ledger: Ledger, role: Role, expected: int | None) -> str:
-    rows = [each.position for each in ledger.ranges() if each.role is role]
-    users, finished = users_of(ledger).get(role, 0), all(position.finished for position in rows)
-    share = f" of about {expected:,}" if expected is not None and not finished else ""
-    return f"  {role.value:<9} {users:>12,}{share}{', all written' if finished else ''}"
+def _role_line(name: str, role: dict[str, Any]) -> str:
+    share = f" of about {role['expected']:,}" if role["expected"] is not None and not role["finished"] else ""
+    return f"  {name:<9} {role['users']:>12,}{share}{', all written' if role['finished'] else ''}"

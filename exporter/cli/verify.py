@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+from dataclasses import asdict
 from math import ceil
 from random import SystemRandom
 
@@ -11,9 +14,10 @@ from exporter.api import Pace, open_client
 from exporter.cli.account import account_from
 from exporter.cli.clean import clean
 from exporter.cli.figures import counted
+from exporter.cli.found import UNFINISHED, find_export, going_on_with
 from exporter.cli.loop import run_loop
 from exporter.cli.say import say
-from exporter.destination import Destination, find_destination
+from exporter.destination import Destination
 from exporter.engine import CONFIDENCE, Audit, Auditor, audited_query
 from exporter.errors import IncompleteError, UsageError
 from exporter.output import IdIndex, RepeatedIds
@@ -27,29 +31,43 @@ SAMPLE = 100
 
 def main(args: argparse.Namespace) -> int:
     """Verify, print what was proved or what differs, and return the exit code."""
-    destination = find_destination(args.destination)
+    destination = find_export(args.destination)
+    if destination.manifest is not None and not os.path.lexists(destination.manifest):
+        said = f"zexport: {clean(destination.text)}: the export has not finished"
+        say("\n".join([said, *(f"  next      {command}" for command in [going_on_with(destination)] if command)]))
+        return UNFINISHED
     if args.against is None:
         if args.sample is not None:
             raise UsageError("--sample is for an audit: say --against ACCOUNT as well")
-        return _verify(destination, None)
+        return _verify(destination, None, as_json=args.json)
     args.account = args.against
     account = account_from(args)
     with RepeatedIds() as ids:
-        code = _verify(destination, ids)
+        code = _verify(destination, ids, as_json=args.json)
         if code:
             return code
         with IdIndex(ids.in_order()) as index:
-            return _tell(run_loop(_audit, account, destination, index, args))
+            found = run_loop(_audit, account, destination, index, args)
+    if args.json:
+        print(json.dumps({"audited": not found.lacking, **asdict(found)}), flush=True)
+        return IncompleteError.exit_code if found.lacking else 0
+    return _tell(found)
 
 
-def _verify(destination: Destination, keep: RepeatedIds | None) -> int:
+def _verify(destination: Destination, keep: RepeatedIds | None, *, as_json: bool) -> int:
     found = verify(destination, keep)
+    code = IncompleteError.exit_code if found.problems else 0
+    if as_json:
+        print(
+            json.dumps({"verified": not found.problems, "destination": destination.text, **asdict(found)}), flush=True
+        )
+        return code
     for problem in found.problems[:SHOWN]:
         say(f"zexport: {clean(problem)}")
     if len(found.problems) > SHOWN:
         say(f"zexport: and {len(found.problems) - SHOWN} more")
     if found.problems:
-        return IncompleteError.exit_code
+        return code
     twice = f"{counted(found.superseded, 'line', 'lines')} with a newer one" if found.superseded else "no id twice"
     print(
         f"verified: {found.users:,} users in {found.files} files, {found.bytes:,} bytes: "

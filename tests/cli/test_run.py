@@ -133,7 +133,7 @@ def test_max_users_stops_resumable_with_8_and_a_complete_export_has_nothing_left
 def test_max_duration_stops_resumable_with_8(tmp_path: Path) -> None:
     with SandboxProcess("--users", "5000", "--latency", "300ms", *FAST) as sandbox:
         assert zexport("run", sandbox.url, "-o", tmp_path, "--max-duration", "0.5").returncode == 8
-        assert zexport("status", tmp_path).returncode == 0
+        assert zexport("status", tmp_path).returncode == 8
         assert zexport("run", sandbox.url, "-o", tmp_path).returncode == 0
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(5000)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 from tests.support.sandbox_process import SandboxProcess
@@ -17,7 +19,8 @@ def test_status_tells_a_running_export_from_a_killed_one_and_from_one_that_was_s
         killed = zexport("status", tmp_path)
         zexport("run", sandbox.url, "-o", tmp_path, "--max-users", "100")
         stopped = zexport("status", tmp_path)
-    assert running.returncode == killed.returncode == stopped.returncode == 0
+    assert (running.returncode, killed.returncode, stopped.returncode) == (12, 8, 8)
+    assert f"next: zexport run {sandbox.url} -o {tmp_path}" in killed.stdout
     assert f"running (process {process.pid})" in running.stdout
     assert "killed; the same `zexport run` goes on" in killed.stdout
     assert "ended by --max-users" in stopped.stdout
@@ -51,8 +54,9 @@ def test_status_of_a_complete_export_and_of_a_ledger_for_stdout(tmp_path: Path) 
 
 def test_status_of_nothing_says_so(tmp_path: Path) -> None:
     done = zexport("status", tmp_path / "nowhere")
-    assert done.returncode == 3
+    assert done.returncode == 10
     assert "nothing was exported" in done.stderr
+    assert zexport("verify", tmp_path / "nowhere").returncode == 10
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,3 +84,33 @@ def test_estimate_without_counts_says_unknown() -> None:
         done = zexport("estimate", sandbox.url)
     assert done.returncode == 3
     assert "unknown" in done.stdout
+
+
+def test_for_scripts_there_is_one_object_and_a_code(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "900", *FAST) as sandbox:
+        flags = ("--role", "agent", "--role", "end-user", "--include", "groups", "--sort", "name")
+        assert zexport("run", sandbox.url, "-o", tmp_path / "out", *flags, "--max-users", "100").returncode == 8
+        unfinished, unproven = zexport("status", tmp_path / "out", "--json"), zexport("verify", tmp_path / "out")
+        told = json.loads(unfinished.stdout)
+        assert (unfinished.returncode, unproven.returncode) == (8, 8)
+        assert told["state"] == "stopped"
+        assert told["users"] == 100
+        assert told["next"] in unproven.stderr
+        assert zexport(*shlex.split(told["next"])[1:]).returncode == 0
+    finished = zexport("status", tmp_path / "out", "--json")
+    told = json.loads(finished.stdout)
+    assert (finished.returncode, told["state"], told["next"]) == (0, "complete", "")
+    assert sum(role["users"] for role in told["roles"].values()) == told["users"]
+    proven = zexport("verify", tmp_path / "out", "--json")
+    assert json.loads(proven.stdout)["verified"] is True
+    (tmp_path / "out" / "agent.ndjson").write_bytes(b"")
+    broken = zexport("verify", tmp_path / "out", "--json")
+    assert (broken.returncode, json.loads(broken.stdout)["verified"]) == (3, False)
+
+
+def test_an_export_is_named_by_its_folder_a_file_of_it_or_the_account(tmp_path: Path) -> None:
+    with SandboxProcess("--users", "300", *FAST) as sandbox:
+        assert zexport("run", sandbox.url, "-o", tmp_path / "acme-users").returncode == 0
+    for name in ("acme-users", "acme-users/agent.ndjson", "acme-users/manifest.json", "acme"):
+        assert zexport("status", name, cwd=tmp_path).returncode == 0
+        assert zexport("verify", name, cwd=tmp_path).returncode == 0

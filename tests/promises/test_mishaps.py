@@ -58,7 +58,7 @@ def test_a_complete_export_whose_files_are_gone_is_not_called_complete(forks: Fo
 def test_a_manifest_that_is_gone_is_written_again(forks: Forks, url: str, tmp_path: Path) -> None:
     assert forks.run("run", url, "-o", tmp_path).code == 0
     (tmp_path / "manifest.json").unlink()
-    assert forks.run("verify", tmp_path).code == 3
+    assert forks.run("verify", tmp_path).code == 8
     assert forks.run("run", url, "-o", tmp_path).code == 0
     assert forks.run("verify", tmp_path).code == 0
 

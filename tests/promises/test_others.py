@@ -83,7 +83,7 @@ PIPES: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "the output": (lambda out: out, {"run": 2, "status": 2, "verify": 2}),
     "the ledger": (lambda out: out.with_name(f"{out.name}.zexport") / "ledger.db", {"run": 10, "status": 10}),
     "its log": (lambda out: out.with_name(f"{out.name}.zexport") / "ledger.db-wal", {"run": 10, "status": 10}),
-    "the lock": (lambda out: out.with_name(f"{out.name}.zexport") / "lock", {"run": 6, "status": 0}),
+    "the lock": (lambda out: out.with_name(f"{out.name}.zexport") / "lock", {"run": 6, "status": 8}),
     "the manifest": (lambda out: out.with_name(f"{out.name}.zexport") / "manifest.json", {"verify": 3}),
 }
 
