@@ -70,7 +70,7 @@ def test_status_and_verify_show_nothing_that_a_terminal_obeys(
         database.execute("UPDATE run SET ended=?, started_at=?", (LONG, LONG))
         database.execute("UPDATE about SET value=? WHERE name='account'", (LONG,))
         database.executemany("INSERT INTO warning VALUES (?, 1, '[]')", [(f"{number}{LONG}",) for number in range(200)])
-    assert main(["status", str(tmp_path)]) == 12
+    assert main(["status", str(tmp_path)]) == 8
     stopped = "".join(capsys.readouterr())
     with (tmp_path / ".zexport" / "lock").open("w+") as lock:
         lock.write(HOSTILE)
