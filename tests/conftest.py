@@ -54,6 +54,7 @@ def never_block_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             "destination.py": {"parse_destination"},
             "opening.py": {"locked", "open_ledger", "_make", "_connect", "_fill", "_check_tables", "remove_ledger"},
             "place.py": {"there", "prepare", "check_memory"},
+            "replacing.py": {"pending", "old_is_complete", "begin", "swap", "finish"},
             "sealing.py": {"go_on", "put", "clear"},
             "ledger.py": set(vars(Ledger)),
             "candidates.py": {"__init__", "add", "ids", "chunks"},  # a few rows at a time, in a file's cache
