@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 import exporter.library  # noqa: F401 (imported before there is a loop to block)
 from exporter.ledger.database import Database
 from exporter.ledger.ledger import Ledger
 from tests.support.sandbox_farm import SandboxFarm
+
+settings.register_profile("suite", derandomize=True, deadline=None)  # a machine under load is no failure
+settings.register_profile("soak", deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the suite try the same examples each time, and `make soak` others: what is landed was tried before."""
+    settings.load_profile("soak" if config.option.markexpr == "soak" else "suite")
 
 
 @pytest.fixture(scope="session")
