@@ -13,6 +13,8 @@ MAX_BODY = 16 << 20
 
 GZIP = b"\x1f\x8b"
 """How each member of a gzip stream begins."""
+MEMBERS = 64
+"""Members of a gzip stream at most: one for a chunk is odd enough, and each costs a copy of what is left."""
 
 
 class TooLarge(Exception):
@@ -79,4 +81,6 @@ def decoded(raw: bytes, encoding: str) -> bytes:
         if not stream.eof:
             raise CutBody
         rest = stream.unused_data
+        if len(members) == MEMBERS and rest.startswith(GZIP):
+            raise BrokenBody
     return b"".join(members).removeprefix(BOM_UTF8)

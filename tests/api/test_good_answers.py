@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from exporter.account import load_account
-from exporter.api.body import CutBody, decoded
+from exporter.api.body import MEMBERS, BrokenBody, CutBody, decoded
 from exporter.api.connection import Response, open_connection
 from exporter.api.verdict import NoPage, told
 from tests.support.stub_server import StubServer
@@ -53,6 +53,13 @@ def test_an_encoding_that_nobody_asked_for_is_named() -> None:
 def test_a_second_member_that_is_cut_is_no_whole_body() -> None:
     with pytest.raises(CutBody):
         decoded(TWO[:-9], "gzip")
+
+
+def test_a_stream_of_countless_members_is_broken_and_costs_no_time() -> None:
+    member = gzip.compress(b" ")
+    assert decoded(member * MEMBERS, "gzip") == b" " * MEMBERS
+    with pytest.raises(BrokenBody):
+        decoded(member * 500_000, "gzip")
 
 
 def test_an_error_that_comes_with_200_is_told_and_a_page_says_nothing() -> None:
