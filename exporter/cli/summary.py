@@ -46,11 +46,11 @@ def summary(
     already = over and not finished.seconds
     lines = [_title(finished, account), "", *_entry("users", [_by_role(finished)])]
     if over:
-        lines += _entry("counted", _counted(finished))
+        lines += _entry("counted", _counted(finished, destination))
     if finished.missing:
         lines += _entry("missing", [clean(finished.missing)])
     lines += _entry("time", [_time(finished)]) if not already else _entry("finished", _finished(finished))
-    lines += _entry("changes", _changes(finished))
+    lines += _entry("changes", _changes(finished, destination))
     lines += _entry("older", _older(finished, destination))
     lines += _entry("requests", [effort(finished.requests, finished.retries, finished.resumes)])
     lines += _entry("files", _output(finished, destination, over=over))
@@ -159,11 +159,13 @@ def _older(finished: Finished, destination: str) -> list[str]:
     return [told, *([_ONE_EACH] if destination == STDOUT else [])]
 
 
-def _counted(finished: Finished) -> list[str]:
+def _counted(finished: Finished, destination: str) -> list[str]:
     """Say what the account itself counts, where it does."""
     if finished.counted is None:
         return []
     more = finished.counted - finished.users
+    if destination == STDOUT and finished.added:  # of whom some were sent before
+        return [f"{finished.counted:,} by the account"]
     differs = f"{abs(more):,} {'more' if more > 0 else 'fewer'} than written" if more else "as many as written"
     return [f"{finished.counted:,} by the account, {differs}"]
 
@@ -179,10 +181,13 @@ def _time(finished: Finished) -> str:
     return f"{duration(finished.seconds)} in this run: {counted(finished.written, 'user', 'users')}, {speed}/s"
 
 
-def _changes(finished: Finished) -> list[str]:
-    """Say what the closing sweep brought, if it brought anything."""
+def _changes(finished: Finished, destination: str) -> list[str]:
+    """Say what the closing sweep brought, if anything; of what went to stdout it can't know who was there before."""
     if not finished.added and not finished.renewed:
         return []
+    if destination == STDOUT:
+        sent = counted(finished.added, "user", "users")
+        return [f"{sent} changed meanwhile, and sent as they are now: the last line of an id counts", _ONE_EACH]
     return [f"meanwhile: {finished.added:,} added, {finished.renewed:,} written anew"]
 
 

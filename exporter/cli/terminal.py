@@ -177,7 +177,9 @@ def progress_text(progress: Progress) -> str:
 
 def figures(progress: Progress) -> list[str]:
     """Say how fast it goes, and at what cost."""
-    requests = f"{progress.requests_per_minute:,.0f} of {progress.allowed_per_minute:,.0f} requests/min"
+    # What a window's beginning lets through at once is no rate: more than is allowed is never meant.
+    rate = min(progress.requests_per_minute, progress.allowed_per_minute)
+    requests = f"{rate:,.0f} of {progress.allowed_per_minute:,.0f} requests/min"
     if progress.limit_felt:
         requests += " (the account tells no limit)"
     retries = [counted(progress.retries, "retry", "retries")] if progress.retries else []

@@ -143,3 +143,22 @@ def test_errors_are_cleaned() -> None:
     text = error_text(LockedError("by \x1b]0;evil\x07me\nagain"), finished_users=None, command="zexport\x1b[2J run")
     assert text.startswith("zexport: by me again\n")
     assert text.endswith("zexport run")
+
+
+def test_to_stdout_whoever_changed_was_sent_again_and_the_recipe_drops_older_lines() -> None:
+    sent = replace(FINISHED, added=194, counted=30_700, files=())
+    text = summary(sent, account="acme", destination="-", command=None)
+    assert "  counted   30,700 by the account\n" in text
+    assert "  changes   194 users changed meanwhile, and sent as they are now: the last line of an id counts\n" in text
+    assert "group_by(.id)" in text
+
+
+def test_what_the_account_counts_is_held_against_what_was_written() -> None:
+    for counted, said in ((30_824, "as many as written"), (30_830, "6 more than written"), (1, "30,823 fewer than")):
+        text = summary(replace(FINISHED, counted=counted), account="acme", destination="acme-users", command=None)
+        assert f"  counted   {counted:,} by the account, {said}" in text
+
+
+def test_lines_that_a_newer_one_follows_are_told_of() -> None:
+    text = summary(replace(FINISHED, older=1), account="acme", destination="acme-users", command=None)
+    assert "  older     1 line that a newer one follows\n" in text
