@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from exporter.destination import Destination
@@ -98,7 +99,7 @@ class Replacing:
     def finish(self) -> None:
         """Go on with what was noted, to the end."""
         with translated(self._journal):
-            noted = orjson.loads(self._journal.read_bytes())
+            noted = _read(self._journal)
         folder = self._destination.folder
         for name in noted["new"]:
             _move(self._beside / name, folder / name)
@@ -137,6 +138,21 @@ class Replacing:
         with suppress(IncompleteError):
             names |= {str(entry["path"]) for entry in read_manifest(self._manifest)["files"]}
         return {name for name in names if Path(name).name == name}
+
+
+def _read(journal: Path) -> dict[str, list[str]]:
+    """Read what was noted.
+
+    :raises LedgerError: if it is not as it was written: names of files in the folder, and no others.
+    """
+    try:
+        noted = msgspec.json.decode(journal.read_bytes(), type=dict[str, list[str]])
+        plain = all(Path(name).name == name for names in noted.values() for name in names)
+        if plain and noted.keys() == {"new", "gone"}:
+            return noted
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    raise LedgerError(f"{journal} is damaged: what was being replaced can't be told", hint="")
 
 
 def _move(source: Path, target: Path) -> None:

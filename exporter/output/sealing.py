@@ -51,6 +51,10 @@ class Sealed:
     digest: Digest
 
 
+class _Stopped(Exception):
+    """A stop came while files were read or written."""
+
+
 class NoRoomError(Exception):
     """The disk has no room for a file beside itself."""
 
@@ -64,6 +68,7 @@ class Sealing:
     def __init__(self, destination: Destination, query: Query) -> None:
         self._folder, self._compression = destination.folder, destination.compression
         self._files = list(dict.fromkeys(map(destination.users_file, query.roles)))
+        self._stop: Callable[[], bool] = lambda: False
         self._ids_in: dict[str, set[int]] = {name: set() for name in self._files}
         self._file_of = {role.value: destination.users_file(role) for role in query.roles}
 
@@ -74,13 +79,20 @@ class Sealing:
         :raises NoRoomError: if there is no room for that: then nothing is left of it.
         """
         self.clear()
-        repeated = self._repeated(stop)
+        self._stop = stop
+        try:
+            sealed = self._rewrite(newest)
+        except _Stopped:
+            self.clear()
+            return None
+        sync_folder(self._folder)
+        return sealed
+
+    def _rewrite(self, newest: Mapping[int, str]) -> dict[str, Sealed]:
+        repeated = self._repeated()
         kept = self._kept(repeated, newest) if repeated else {}
         sealed: dict[str, Sealed] = {}
         for name in self._files:
-            if stop():
-                self.clear()
-                return None
             older = {user_id for user_id, (file, count) in kept.items() if file != name or count > 1}
             if not older.isdisjoint(self._ids_in[name]):
                 try:
@@ -90,7 +102,6 @@ class Sealing:
                     if exc.errno in _NO_ROOM:
                         raise NoRoomError(f"{self._folder / name} ({exc.strerror})") from exc
                     raise OutputError(f"{self._folder / name} can't be written anew ({exc.strerror or exc})") from exc
-        sync_folder(self._folder)
         return sealed
 
     def put(self, names: Iterable[str]) -> None:
@@ -111,14 +122,12 @@ class Sealing:
     def _beside(self, name: str) -> Path:
         return self._folder / f".{name}.sealing"
 
-    def _repeated(self, stop: Callable[[], bool]) -> set[int]:
+    def _repeated(self) -> set[int]:
         """Return the ids that more than one line bears."""
         with RepeatedIds() as ids:
             for name in self._files:
                 for line in self._lines(name):
                     ids.add(id_of(line))
-                if stop():
-                    return set()
             return set(ids.twice())
 
     def _kept(self, repeated: set[int], newest: Mapping[int, str]) -> dict[int, tuple[str, int]]:
@@ -170,7 +179,16 @@ class Sealing:
         return sealed
 
     def _frames(self, name: str) -> Iterator[tuple[bytes, bytes]]:
-        """Yield a file frame by frame: as it is, and unpacked; a plain one in pieces of whole lines."""
+        """Yield a file frame by frame: as it is, and unpacked; a plain one in pieces of whole lines.
+
+        :raises _Stopped: between two of them.
+        """
+        for frame in self._unstopped(name):
+            if self._stop():
+                raise _Stopped
+            yield frame
+
+    def _unstopped(self, name: str) -> Iterator[tuple[bytes, bytes]]:
         path = self._folder / name
         with read_back(path), open_file(path) as file:
             if self._compression is Compression.NONE:

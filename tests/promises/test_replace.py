@@ -170,3 +170,14 @@ def test_between_two_steps_of_the_swap_verify_says_what_to_do(farm: SandboxFarm,
     assert "is being replaced by a newer export, which is complete" in done.said
     assert run(sandbox, tmp_path).code == 0  # without --restart, too
     check_is(NEW, tmp_path)
+
+
+@pytest.mark.parametrize("noted", ["", "[]", "{}", '{"new": ["../x"], "gone": []}', '{"new": [1], "gone": []}', "\xff"])
+def test_a_note_of_a_swap_that_is_not_ours_moves_nothing(noted: str, farm: SandboxFarm, tmp_path: Path) -> None:
+    sandbox = farm.open("--users", str(OLD))
+    assert run(sandbox, tmp_path).code == 0
+    (tmp_path / ".zexport" / "swap.json").write_bytes(noted.encode("latin-1"))
+    done = run(sandbox, tmp_path)
+    assert done.code == 10
+    assert "swap.json is damaged" in done.said
+    assert sorted_lines(*role_files(tmp_path)) == expected_lines(OLD)
