@@ -14,6 +14,7 @@ from exporter.destination import Destination, find_destination
 from exporter.errors import ExportError, LedgerError, UsageError
 from exporter.ledger import read_ledger
 from exporter.model import Role
+from exporter.proof import is_manifest
 
 UNFINISHED, RUNNING = 8, 12
 """Exit codes of `status`, and the first of `verify`, beside 0 and 10."""
@@ -33,6 +34,8 @@ def find_export(text: str) -> Destination:
             refused = refused or exc
             continue
         if destination.ledger is not None and os.path.lexists(destination.ledger):
+            return destination
+        if destination.manifest is not None and is_manifest(destination.manifest):  # whose ledger is gone
             return destination
     raise refused or LedgerError(f"nothing was exported to {text}: no ledger is there", hint="")
 

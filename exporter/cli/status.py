@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
 from exporter.cli.clean import ERROR_LIMIT, clean
@@ -11,6 +12,7 @@ from exporter.cli.figures import duration, effort
 from exporter.cli.found import RUNNING, UNFINISHED, find_export, going_on
 from exporter.destination import Destination
 from exporter.engine import users_of
+from exporter.errors import LedgerError
 from exporter.ledger import Ledger, holder, read_ledger
 
 WARNINGS_SHOWN = 20
@@ -21,6 +23,8 @@ def main(args: argparse.Namespace) -> int:
     """Print how far an export is; return 0 if it is complete, 8 if it can be gone on with, 12 if it runs."""
     destination = find_export(args.destination)
     assert destination.ledger is not None
+    if not os.path.lexists(destination.ledger):
+        raise LedgerError(f"{destination.ledger} is not there: `zexport verify` tells of the files", hint="")
     with read_ledger(destination.ledger) as ledger:
         facts = _facts(ledger, destination)
         # Every line: a ledger or a lock that somebody else has made can hold anything.

@@ -26,7 +26,7 @@ from exporter.disk import sync_folder, translated
 from exporter.errors import ExportError, IncompleteError, LedgerError, OutputError
 from exporter.ledger import known_files, read_ledger, remove_ledger
 from exporter.model import Query
-from exporter.proof import SWAP, read_manifest
+from exporter.proof import SWAP, is_manifest, read_manifest
 
 
 class Replacing:
@@ -52,13 +52,15 @@ class Replacing:
 
     @property
     def old_is_complete(self) -> bool:
-        """Whether there is a finished export that is worth keeping until then."""
+        """Whether there is a finished export that is worth keeping until then: its manifest says so, written last.
+
+        That its ledger is damaged or gone makes it no worse: `verify` proves it without.
+        """
         try:
             read_manifest(self._manifest)
-            with read_ledger(self._ledger) as ledger:
-                return "complete" in ledger.about()
         except (ExportError, OSError):
             return False
+        return is_manifest(self._manifest)
 
     def begin(self, belongs_to: Mapping[str, str]) -> None:
         """Make room for the new export, or go on with one that was begun, if it is of the same query.

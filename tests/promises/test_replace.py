@@ -181,3 +181,19 @@ def test_a_note_of_a_swap_that_is_not_ours_moves_nothing(noted: str, farm: Sandb
     assert done.code == 10
     assert "swap.json is damaged" in done.said
     assert sorted_lines(*role_files(tmp_path)) == expected_lines(OLD)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"\0" * 9000), Path.unlink], ids=["damaged", "gone"])
+def test_a_finished_export_whose_ledger_is_damaged_or_gone_is_kept_as_well(
+    damage: Callable[[Path], Any], farm: SandboxFarm, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    sandbox = exported(farm, out)
+    damage(out / ".zexport" / "ledger.db")
+    check_is(OLD, out)
+    assert run(sandbox, out, "--restart", "--max-users", "150").code == 8
+    check_is(OLD, out)
+    assert command("status", out).code == 10
+    assert run(sandbox, out, "--restart").code == 0
+    check_is(NEW, out)
+    check_nothing_is_left_beside(out)
