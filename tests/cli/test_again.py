@@ -101,6 +101,7 @@ def test_at_a_terminal_it_is_asked_once_whether_to_replace(
     sandbox = farm.open("--users", str(USERS))
     assert run(sandbox, tmp_path).code == 0
     before = contents(tmp_path)
+    sandbox.reopen("--users", "400")  # in the same second the same users would make the same bytes
     line = " ".join([*COMMAND, "run", sandbox.url, "-o", str(tmp_path), "--restart", "--progress", "off"])
     said = at_a_terminal(f"{line}; echo code $?", 200, typed=f"{answer}\n")
     assert f"Replace what is in {tmp_path}: 300 users, exported " in said
