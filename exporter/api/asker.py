@@ -88,6 +88,7 @@ class Asker:
         self._random, self._clock = rng, clock
         self._budget = retry.Budget()
         self._answered = self._told_time = False
+        self._good: set[str] = set()  # paths that have been answered with what was asked for
         self._succeeded = clock()
         self._requests = self._retries = 0
         self._time_offset = time.time() - clock()
@@ -108,7 +109,7 @@ class Asker:
         :raises AuthError, NetworkError, UsageError, ContractError: none of which will pass by itself.
         """
         whose = f" for {role}" if role else ""
-        started, attempt, strikes, failures, cuts = self._clock(), 0, 0, 0, 0
+        started, attempt, strikes, refusals, failures, cuts = self._clock(), 0, 0, 0, 0, 0
         delays = retry.delays(self._random)
         while True:
             attempt += 1
@@ -122,11 +123,15 @@ class Asker:
                     verdict = NoPage(f"{exc}; the server says: {said}" if said else str(exc))
                 else:
                     self.succeeded(answer.came.headers)
+                    self._good.add(path)
                     self._budget.earn()
                     self.pace.weigh(len(answer.came.body))
                     return result
             if isinstance(verdict, Final):
-                raise verdict.error
+                refusals += 1
+                if not verdict.passing or path not in self._good or refusals == retry.REFUSED_TRIES:
+                    raise verdict.error
+                verdict = Again(f"HTTP {answer.came.status}", retry.REFUSED_AFTER)
             if isinstance(verdict, CursorRefused):
                 return verdict
             if isinstance(verdict, NoPage):

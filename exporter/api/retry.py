@@ -12,6 +12,10 @@ TRIES = 60
 """Tries for one page: at the cap's mean of 15 s they outlast the default patience of 15 minutes, the usual end."""
 NOT_A_PAGE_TRIES = 4
 """Tries for an answer that is no page: an edge's hiccup passes, a broken server doesn't."""
+REFUSED_TRIES = 4
+"""Tries for what is refused, and was not before: a deploy is over in seconds, an account that is gone stays gone."""
+REFUSED_AFTER = 2.0
+"""Seconds before such a try, at least."""
 BUDGET = 200.0
 """Retries a run may owe at any time before it stops; what successes pay back is in `Budget`."""
 

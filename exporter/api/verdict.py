@@ -59,9 +59,13 @@ class NoPage:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """A failure that will not pass by itself."""
+    """A failure that will not pass by itself.
+
+    :param passing: it may be a deploy's or a captive portal's, where the same was answered before.
+    """
 
     error: ExportError
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class CursorRefused:
     said: str
 
 
+_PASSING = (302, 303, 307, 404, 410, 423, 499)
+"""What a deploy or a captive portal answers for a while; 499 is nginx's own. 301 and 308 say that they are for good."""
 _ADDRESS = re.compile(r"\bip\b.*\b(?:allow|restrict|permit|whitelist)|(?:allow|restrict)\w* .*\bip\b", re.IGNORECASE)
 _OTHER_PARAMETER = re.compile(r"\b(?:sort|size|role|include|permission_set|external_id|per_page)\b")
 
@@ -113,11 +119,10 @@ def verdict(
     if 200 <= status < 300:
         return NoPage(f"HTTP {status} without a page")
     if 300 <= status < 400:
-        return Final(_redirected(status, headers, show))
+        return Final(_redirected(status, headers, show), passing=status in _PASSING)
     if status == 402:
-        return Final(
-            AuthError(f"the account is suspended (HTTP 402): {said}", hint="Its owner has to pay or renew it.")
-        )
+        suspended = f"the account is suspended (HTTP 402): {said}"
+        return Final(AuthError(suspended, hint="Its owner has to pay or renew it."), passing=True)
     if status == 403 and _is_html(headers, body):
         what = f"something in front of the account refused this machine's address (HTTP 403): {said}"
         return Final(AuthError(what, hint="The credentials may be good. Run it from a network that it knows."))
@@ -129,12 +134,12 @@ def verdict(
     if status in (401, 403):
         return Final(AuthError(f"the account refuses these credentials: HTTP {status}, {said}"))
     if status == 404 and "help desk" in said.lower():
-        return Final(UsageError(f"there is no such account: {said}", hint="Check the account's name."))
+        return Final(UsageError(f"there is no such account: {said}", hint="Check the account's name."), passing=True)
     if status in (400, 422) and sent_cursor and not _OTHER_PARAMETER.search(said):
         return CursorRefused(said)
     if status in (400, 422):
         return Final(UsageError(f"the account refuses this query: {said}", hint="Check --sort and the filters."))
-    return Final(ContractError(f"the server answered HTTP {status}: {said}"))
+    return Final(ContractError(f"the server answered HTTP {status}: {said}"), passing=status in _PASSING)
 
 
 def _refused(status: int, said: str) -> str:

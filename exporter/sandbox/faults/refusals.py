@@ -93,6 +93,16 @@ REFUSALS: dict[str, Kind] = {
     "429-garbage": _says(too_many_requests("in a while")),
     "401": _says(answers.unauthenticated(bearer=False)),
     "403": _says(answers.forbidden()),
+    **{
+        str(code): _says(Answer(_page(f"{code} {phrase}"), code, HTML))
+        for code, phrase in (
+            (402, "Payment Required"),
+            (404, "Not Found"),
+            (410, "Gone"),
+            (423, "Locked"),
+            (499, "Client Closed Request"),
+        )
+    },
     "cursor-refused": Kind(_refused_cursor, status(400, 422)),
     "500": Kind(_error),
     "502": _says(Answer(_page("502 Bad Gateway"), 502, HTML)),

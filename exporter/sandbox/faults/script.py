@@ -12,6 +12,7 @@ it misbehaves on the wire, too, give it a `Delivery` of its own.
 | `429-date`, `429-date:SECONDS` | `Retry-After` is a date so far ahead by the server's clock (2 if not given) |
 | `429-negative`, `429-huge`, `429-garbage` | `Retry-After` is -1, 1000000000, or no number at all |
 | `401`, `403` | credentials that stopped working, or don't reach so far |
+| `402`, `404`, `410`, `423`, `499` | refusals as a page for people, as a deploy or a proxy may send them for a moment |
 | `cursor-refused`, `cursor-refused:422` | 400 (or 422) for any cursor; a request without one gets an honest answer |
 | `500` | an error as JSON |
 | `502`, `503`, `503:SECONDS`, `504` | errors of gateways, as HTML or text; 503 with `Retry-After` only if given |
