@@ -6,7 +6,7 @@ pass by itself; no 429 of our own making (P5); every wait has an end (P8).
 
 from __future__ import annotations
 
-from exporter.api.asker import PATIENCE, RENEWALS
+from exporter.api.asker import RENEWALS
 from exporter.api.client import Client
 from exporter.api.connection import Connection, Response, open_connection
 from exporter.api.opening import open_client
@@ -17,7 +17,6 @@ from exporter.api.verdict import MAX_HOLD, CursorRefused, Final, read_quota
 
 __all__ = [
     "MAX_HOLD",
-    "PATIENCE",
     "RENEWALS",
     "SLOW_START",
     "Answered",

@@ -35,10 +35,12 @@ from exporter.errors import ContractError, CutError, NetworkError, NotAPage
 from exporter.events import Held, Observer, Retrying, ignore
 from exporter.model import Role
 
-FIRST_PATIENCE = 30.0
-"""Seconds of patience before the account has answered at all: then a wrong name is likelier than an outage."""
+FIRST_PATIENCE = 10.0
+"""Seconds of patience before anything has answered at all, where nobody says how long: then a wrong name is likelier
+than an outage, and a person is waiting."""
 PATIENCE = 900.0
 """Seconds without any success after which a run gives up: longer than a usual maintenance window's hiccups."""
+_SILENT = "has not answered once. Run the same command again, with --patience 10m to wait longer."
 RENEWALS = 3
 """Times that a request is sent again because its token had ended: another run of the same login may renew as well."""
 
@@ -66,7 +68,8 @@ class Answer:
 class Asker:
     """Sends requests to one account, under one pace.
 
-    :param patience: seconds without success after which a request gives up.
+    :param patience: seconds without success after which a request gives up, and `first_patience` until anything has
+        answered at all.
     :param warn_once: told by a name and in words of what is odd about the account.
     :param show: makes a server's words fit to be shown, `Hiding.words` of the account.
     """
@@ -77,6 +80,7 @@ class Asker:
         pace: Pace,
         *,
         patience: float,
+        first_patience: float | None = None,
         warn_once: Callable[[str, str], None],
         observer: Observer = ignore,
         show: Callable[[str], str] = str,
@@ -84,6 +88,7 @@ class Asker:
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._connection, self.pace, self._patience = connection, pace, patience
+        self._first_patience = patience if first_patience is None else first_patience
         self._observe, self._warn_once, self._show = observer, warn_once, show
         self._random, self._clock = rng, clock
         self._budget = retry.Budget()
@@ -144,7 +149,8 @@ class Asker:
             delay = 0.0 if verdict.hold else next(delays, None)
             if left <= 0 or delay is None or failures == tries or not (verdict.hold or self._budget.spend()):
                 failed = CutError if cuts == failures >= retry.NOT_A_PAGE_TRIES else NetworkError
-                raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}")
+                hint = None if self._answered else f"Is the name right? {self._connection.origin} {_SILENT}"
+                raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}", hint=hint)
             self._retries += 1
             if verdict.hold:
                 self.hold(verdict)
@@ -185,7 +191,7 @@ class Asker:
             self._warn_once("hold", again.why)
 
     def _patience_left(self, started: float) -> float:
-        patience = self._patience if self._answered else min(self._patience, FIRST_PATIENCE)
+        patience = self._patience if self._answered else self._first_patience
         return max(started, self._succeeded) + patience - self._clock()
 
     async def ask(

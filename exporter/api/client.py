@@ -28,7 +28,8 @@ LOOKS = 4
 class Client:
     """Asks one account for pages, under one pace. Made by `open_client`.
 
-    :param patience: seconds without success after which a request gives up.
+    :param patience: seconds without success after which a request gives up, and `first_patience` until anything has
+        answered at all.
     :param strict: text that is no Unicode is an error; else it is mended.
     :param warn: told what the manifest is to warn of.
     :param show: makes a server's words fit to be shown, `Hiding.words` of the account.
@@ -40,6 +41,7 @@ class Client:
         pace: Pace,
         *,
         patience: float = PATIENCE,
+        first_patience: float | None = None,
         strict: bool = False,
         observer: Observer = ignore,
         warn: Callable[[str], None] | None = None,
@@ -52,6 +54,7 @@ class Client:
             connection,
             pace,
             patience=patience,
+            first_patience=first_patience,
             warn_once=self._reader.warn_once,
             observer=observer,
             show=show,
@@ -152,12 +155,15 @@ class Client:
         """Return the server's time in unix seconds, by its Date header and the time since; ours if it sends none."""
         return self._asker.server_now()
 
-    async def count(self, query: Query, role: Role) -> int | None:
-        """Fetch how many users the account thinks the stream has; None if it does not say. Never a plan."""
+    async def count(self, query: Query, role: Role, *, tries: int | None = LOOKS) -> int | None:
+        """Fetch how many users the account thinks the stream has; None if it does not say. Never a plan.
+
+        :param tries: failures after which to give up, however much patience is left.
+        """
         params = [("role[]", role.value)]
         if query.permission_set is not None:
             params.append(("permission_set", str(query.permission_set)))
-        counted = await self._asker.fetch(COUNT, params, role, read_count, tries=LOOKS)
+        counted = await self._asker.fetch(COUNT, params, role, read_count, tries=tries)
         return None if isinstance(counted, CursorRefused) else counted
 
     async def me(self) -> Caller | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from exporter.account import Account
-from exporter.api.asker import PATIENCE
+from exporter.api.asker import FIRST_PATIENCE, PATIENCE
 from exporter.api.client import Client
 from exporter.api.connection import most_connections, open_connection
 from exporter.api.pace import Pace
@@ -18,13 +18,28 @@ async def open_client(
     account: Account,
     pace: Pace,
     *,
-    patience: float = PATIENCE,
+    patience: float | None = None,
+    default_patience: float = PATIENCE,
     strict: bool = False,
     observer: Observer = ignore,
     warn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Client]:
-    """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`."""
+    """Be ready to ask the account, and close every connection in the end; parameters are those of `Client`.
+
+    :param patience: None for the default, of which there are ten seconds until anything has answered.
+    """
+    first_patience = FIRST_PATIENCE if patience is None else patience
+    patience = default_patience if patience is None else patience
     pace.bound(most_connections())
     async with open_connection(account, patience=patience) as connection:
         show = account.hiding.words
-        yield Client(connection, pace, patience=patience, strict=strict, observer=observer, warn=warn, show=show)
+        yield Client(
+            connection,
+            pace,
+            patience=patience,
+            first_patience=first_patience,
+            strict=strict,
+            observer=observer,
+            warn=warn,
+            show=show,
+        )

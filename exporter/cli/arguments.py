@@ -38,6 +38,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--sample", metavar="N", type=values.count, help="pages to look at, at random places (default 100)"
     )
     _add_rate(verify)
+    _add_patience(verify, "15m")
     _add_token(verify)
     estimate = _add(
         commands,
@@ -49,6 +50,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     estimate.add_argument("account", metavar="ACCOUNT", nargs="?", help=f"{_ACCOUNT} (default: $ZENDESK_SUBDOMAIN)")
     _add_query(estimate)
     _add_rate(estimate)
+    _add_patience(estimate, "1m")
     _add_token(estimate)
     probe = _add(
         commands,
@@ -153,9 +155,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=values.ranges,
         help="cursors a role at once: auto (as many as pay), off (one), or at most N (default auto)",
     )
-    run.add_argument(
-        "--patience", metavar="T", type=values.duration, default=None, help="how long without success (default 15m)"
-    )
+    _add_patience(run, "15m")
     run.add_argument("--max-users", metavar="N", type=values.count, help="stop after so many users, resumable, exit 8")
     run.add_argument(
         "--max-duration",
@@ -235,6 +235,11 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", metavar="F", type=values.share, default=0.95, help="share of the account's limit (default 0.95)"
     )
+
+
+def _add_patience(parser: argparse.ArgumentParser, default: str) -> None:
+    what = f"how long without success (default {default}; 10s until anything has answered)"
+    parser.add_argument("--patience", metavar="T", type=values.duration, help=what)
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from math import ceil
 
@@ -12,9 +13,13 @@ from exporter.cli.account import account_from
 from exporter.cli.arguments import query_fields
 from exporter.cli.clean import clean
 from exporter.cli.loop import run_loop
+from exporter.cli.terminal import TroubleView
 from exporter.engine import Probe
 from exporter.errors import ContractError, IncompleteError, UsageError
 from exporter.model import MAX_PAGE_SIZE, Query, Role
+
+PATIENCE = 60.0
+"""Seconds: somebody waits for the answer, and nothing is lost with it."""
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
     pace = Pace(args.rate, args.share)
-    counts, course = run_loop(_ask, account, query, pace)
+    counts, course = run_loop(_ask, account, query, pace, args.patience)
     limit = pace.statistics().limit
     rate = args.rate or (limit or SLOW_START) * args.share
     pages = sum(ceil((count or 0) / MAX_PAGE_SIZE) for count in counts.values())
@@ -40,8 +45,12 @@ def main(args: argparse.Namespace) -> int:
     return IncompleteError.exit_code if None in counts.values() else 0
 
 
-async def _ask(account: Account, query: Query, pace: Pace) -> tuple[dict[Role, int | None], str]:
-    async with open_client(account, pace) as client:
+async def _ask(
+    account: Account, query: Query, pace: Pace, patience: float | None
+) -> tuple[dict[Role, int | None], str]:
+    async with open_client(
+        account, pace, patience=patience, default_patience=PATIENCE, observer=TroubleView(sys.stderr)
+    ) as client:
         counts = {role: await _count(client, query, role) for role in query.roles}
         try:
             probed = await Probe(partial(ask_raw, client)).brief()
@@ -52,6 +61,6 @@ async def _ask(account: Account, query: Query, pace: Pace) -> tuple[dict[Role, i
 
 async def _count(client: Client, query: Query, role: Role) -> int | None:
     try:
-        return await client.count(query, role)
+        return await client.count(query, role, tries=None)
     except ContractError:  # an account that does not count; every other error is told
         return None

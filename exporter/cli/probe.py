@@ -17,6 +17,7 @@ from exporter.cli.clean import clean
 from exporter.cli.figures import counted
 from exporter.cli.loop import run_loop
 from exporter.cli.say import say
+from exporter.cli.terminal import TroubleView
 from exporter.disk import translated
 from exporter.engine import Probe, Probed
 from exporter.errors import UsageError
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _probe(account: Account, pace: Pace) -> Probed:
-    async with open_client(account, pace) as client:
+    async with open_client(account, pace, observer=TroubleView(sys.stderr)) as client:
         return await Probe(partial(ask_raw, client)).run()
 
 

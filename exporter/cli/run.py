@@ -11,7 +11,6 @@ import sys
 import anyio
 from anyio.abc import TaskStatus
 
-from exporter.api import PATIENCE
 from exporter.cli.account import account_from, way_to
 from exporter.cli.again import ask_to_replace, dated, this_command
 from exporter.cli.arguments import query_fields
@@ -44,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     options = Options(
         rate=args.rate,
         share=args.share,
-        patience=args.patience or PATIENCE,
+        patience=args.patience,
         ranges=args.ranges,
         limits=Limits(args.max_users, args.max_duration),
         restart=args.restart,

@@ -7,6 +7,7 @@ ends what is shown, never the export.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Self, TextIO
 from unicodedata import east_asian_width
@@ -98,6 +99,27 @@ class PlainView(_LineView):
         if progress.seconds >= self._due:
             self._due = (progress.seconds // LINE_EVERY + 1) * LINE_EVERY
             self._write(progress_text(progress))
+
+
+class TroubleView(_LineView):
+    """Writes a line where a command that shows no progress has to wait, and every few seconds while it does."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._clock, self._due = clock, clock()
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case Held():
+                text = f"waiting {duration(event.seconds)}: {clean(event.why)}"
+            case Retrying() if event.attempt >= NOTABLE_TRY or event.delay >= LINE_EVERY:
+                text = retry_text(event)
+            case _:
+                return
+        if self._clock() >= self._due:
+            self._due = self._clock() + LINE_EVERY
+            self._write(text)
 
 
 class OneLineView(View):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import asdict
 from math import ceil
 from random import SystemRandom
@@ -17,6 +18,7 @@ from exporter.cli.figures import counted
 from exporter.cli.found import UNFINISHED, find_export, going_on_with
 from exporter.cli.loop import run_loop
 from exporter.cli.say import say
+from exporter.cli.terminal import TroubleView
 from exporter.destination import Destination
 from exporter.engine import CONFIDENCE, Audit, Auditor, audited_query
 from exporter.errors import IncompleteError, UsageError
@@ -83,7 +85,9 @@ async def _audit(account: Account, destination: Destination, ids: IdIndex, args:
     assert destination.manifest is not None  # or it could not have been verified
     manifest = read_manifest(destination.manifest)
     query = audited_query(manifest, account.origin)
-    async with open_client(account, Pace(args.rate, args.share)) as client:
+    async with open_client(
+        account, Pace(args.rate, args.share), patience=args.patience, observer=TroubleView(sys.stderr)
+    ) as client:
         auditor = Auditor(client, query, ids, manifest.get("started_at"), SystemRandom())
         return await auditor.run(SAMPLE if args.sample is None else args.sample)
 

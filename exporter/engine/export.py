@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from exporter.account import Account
-from exporter.api import PATIENCE, Client, Pace, open_client
+from exporter.api import Client, Pace, open_client
 from exporter.destination import Destination
 from exporter.engine import finishing
 from exporter.engine.asking import Asking
@@ -36,7 +36,8 @@ class Options:
 
     :param rate: requests a minute; None takes the account's own limit × `share`.
     :param share: how much of the account's limit is ours, 0–1.
-    :param patience: seconds without success after which to give up.
+    :param patience: seconds without success after which to give up; None: 15 minutes, and 10 seconds until anything
+        has answered.
     :param ranges: how many ranges a stream may have at work at once; 1 is one cursor a role, None as many as pay.
     :param limits: where to stop early.
     :param restart: begin anew, once the account has answered: a finished export stays until the new one is complete,
@@ -51,7 +52,7 @@ class Options:
 
     rate: float | None = None
     share: float = 0.95
-    patience: float = PATIENCE
+    patience: float | None = None
     ranges: int | None = None
     limits: Limits = field(default_factory=Limits)
     restart: bool = False

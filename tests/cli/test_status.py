@@ -70,6 +70,15 @@ def test_estimate_counts_by_role_at_the_accounts_own_rate_and_writes_nothing(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_estimate_says_what_it_waits_for_and_ends_with_the_patience() -> None:
+    done = zexport("estimate", "http://127.0.0.1:9", "--patience", "3")
+    assert done.returncode == 5
+    assert "no connection to 127.0.0.1:9" in done.stderr.splitlines()[0]
+    assert "zexport: gave up on /api/v2/users/count" in done.stderr
+    assert "Is the name right? http://127.0.0.1:9 has not answered once" in done.stderr
+    assert done.stdout == ""
+
+
 def test_estimate_takes_role_share_and_rate(tmp_path: Path) -> None:
     with SandboxProcess("--users", "20000", "--rate-limit", "400") as sandbox:
         agents = zexport("estimate", sandbox.url, "--role", "agent", "--share", "0.5").stdout

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.cli.live import LiveView
-from exporter.cli.terminal import JsonView, PlainView, QuietView
+from exporter.cli.terminal import JsonView, PlainView, QuietView, TroubleView
 from exporter.cli.view import make_view
 from exporter.events import Event, Failed, Held, Retrying
 from exporter.model import Role
@@ -29,6 +29,22 @@ def test_plain_writes_a_line_soon_and_then_every_five_seconds() -> None:
     assert lines[1:] == [line] * 3  # at 1, 5 and 10 s
     lines = shown(PlainView, *ticks[:6]).splitlines()
     assert lines == [line]
+
+
+def test_where_nothing_is_shown_trouble_gets_a_line_at_once_and_then_one_in_five_seconds() -> None:
+    told, now = io.StringIO(), [0.0]
+    view = TroubleView(told, lambda: now[0])
+    for attempt in range(1, 13):
+        now[0] = float(attempt)
+        view(Retrying(Role.AGENT, "HTTP 503", 1.0, attempt))
+    assert told.getvalue().splitlines() == [f"HTTP 503 for agent: try {attempt} in 1s" for attempt in (4, 9)]
+    now[0] = 20.0
+    view(Retrying(None, "HTTP 503", 60.0, 1))  # nobody waits a minute without a word
+    view(Held(2.0, "rate limit"))
+    now[0] = 26.0
+    view(Held(30.0, "rate limit"))
+    view(PROGRESS)
+    assert told.getvalue().splitlines()[2:] == ["HTTP 503: try 2 in 1m 00s", "waiting 30s: rate limit"]
 
 
 def test_plain_leaves_out_what_is_unknown() -> None:

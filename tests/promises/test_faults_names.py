@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,10 @@ def names() -> Iterator[None]:
     no_names.clear()
 
 
-async def export(server: Server, out: Path) -> Outcome:
+async def export(server: Server, out: Path, **options: Any) -> Outcome:
     """Export by name, by one walk a role."""
     account = load_account(server.url.replace("127.0.0.1", "localhost"), {})
-    return await server.export(out, account=account, ranges=1)
+    return await server.export(out, account=account, ranges=1, **options)
 
 
 async def lose_names(server: Server, *, back: float | None) -> None:
@@ -75,15 +76,20 @@ def test_a_name_that_does_not_come_back_outlasts_the_patience_and_the_same_comma
     assert_exact(tmp_path)
 
 
-def test_a_name_that_was_never_found_gets_half_a_minute(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("patience", "seconds"), [({}, 10.0), ({"patience": 60.0}, 60.0)], ids=["default", "given"])
+def test_a_name_that_was_never_found_gets_ten_seconds_or_as_long_as_is_said(
+    patience: dict[str, float], seconds: float, tmp_path: Path
+) -> None:
     async def main() -> Outcome:
         async with serving() as server:
             no_names.set()
-            return await export(server, tmp_path)
+            return await export(server, tmp_path, **patience)
 
     outcome = run(main)
     assert outcome.code == 5
-    assert 20 < outcome.seconds < 61
+    assert isinstance(outcome.error, NetworkError)
+    assert outcome.error.hint.startswith("Is the name right? http://localhost:")
+    assert seconds / 2 < outcome.seconds < seconds + 31  # the last wait is cut at the patience's end
     assert outcome.asked == []
 
 
