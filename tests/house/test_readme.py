@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sandbox_farm import SandboxFarm
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.zexport_process import FAST, environment
 
@@ -53,6 +54,37 @@ def test_the_commands_of_the_readme_run_one_after_another(tmp_path: Path) -> Non
             typed = re.sub(r"\bacme\b(?!-users)", sandbox.url, line).replace("acme-users", f"{name}-users")
             done = run(typed, tmp_path)
             assert done.returncode in ((0, 141) if "head" in line else (0,)), done.stderr
+
+
+def test_the_nightly_script_of_the_readme_is_silent_until_it_has_to_alert(tmp_path: Path, farm: SandboxFarm) -> None:
+    (script,) = blocks("shell")
+    (tmp_path / "nightly.sh").write_text(script)
+    sandbox = farm.open("--users", "300")
+
+    def nightly() -> tuple[int, str]:
+        done = run(f"sh nightly.sh {sandbox.url} users", tmp_path)
+        return done.returncode, done.stdout + done.stderr
+
+    assert nightly() == (0, "")
+    first = (tmp_path / "users" / "manifest.json").read_bytes()
+    assert nightly() == (0, "")
+    assert (tmp_path / "users" / "manifest.json").read_bytes() == first  # it is not older than 20 hours
+    with (tmp_path / "users" / "agent.ndjson").open("ab") as file:
+        file.write(b"{}\n")
+    code, said = nightly()
+    assert code == 10
+    assert "agent.ndjson" in said
+    assert "users are missing, or files have changed: zexport verify users" in said
+    shutil.rmtree(tmp_path / "users")
+    sandbox.reopen("--users", "300", "--fault", "401@from:1")
+    code, said = nightly()
+    assert code == 4
+    assert f"the account refuses the credentials: zexport whoami {sandbox.url}" in said
+    sandbox.reopen("--users", "300", "--fault", "html@from:1")
+    code, said = nightly()
+    assert code == 7
+    assert "exit code 7: see above" in said
+    assert "HTML" in said
 
 
 def test_the_install_command_of_the_readme_finds_what_it_names() -> None:
