@@ -5,53 +5,43 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter.version import VERSION
 
-_EXAMPLES = """\
+if TYPE_CHECKING:
+    from exporter.cli.help import Parser
+
+_ABOUT = """\
+Every user out of a Zendesk account: at the whole rate limit, resumable at any
+instant, provably complete.
+
 examples:
-  zexport demo                                 see it work, in 20 seconds, without an account
-  zexport run acme                             every user of acme.zendesk.com into ./acme-users/
-  zexport run acme -o users.ndjson.gz          into one file, compressed; run it again to resume
-  zexport run acme -o - | jq -r .email         into a pipe
-  zexport run acme --role agent --role admin   only these
-  zexport estimate acme                        how many users, how many minutes; writes nothing
-  zexport status acme-users                    how far it is
-  zexport verify acme-users                    prove the files against the manifest
-  zexport verify acme-users --against acme     and against the account, at random places
-  zexport login acme                           log in by an OAuth client, once for all later runs
-
-credentials, the first of these that is there:
-  --token-file FILE, --token-command CMD
-  ZENDESK_OAUTH_TOKEN
-  ZENDESK_EMAIL and ZENDESK_API_TOKEN (ending: none can be made any more)
-  ZENDESK_OAUTH_CLIENT_ID and ZENDESK_OAUTH_CLIENT_SECRET, for servers and cron
-  what zexport login has stored
-
-exit codes:
-  0 complete         5 network, run again     10 the ledger is of another export
-  2 usage            6 disk                   11 another run is at work
-  3 finished, but    7 server broke its       129, 130, 143 stopped by a signal, run again
-    not everything     contract               141 the reader closed the pipe, run again
-  4 credentials      8 --max-…, run again     1 a bug
+  zexport demo                        see it work, in 20 seconds, no account
+  zexport run acme                    into ./acme-users/; run again to resume
+  zexport run acme -o - | jq .email   into a pipe
+"""
+_READ_ON = """\
+zexport help COMMAND tells more of a command, zexport help TOPIC of a topic:
+credentials, exit-codes, resuming, formats, environment.
 """
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> Parser:
     from exporter.cli import arguments
     from exporter.cli.help import HelpFormatter, Parser
 
-    parser: argparse.ArgumentParser = Parser(
+    parser = Parser(
         prog="zexport",
-        description="Every user out of a Zendesk account: at the whole rate limit, resumable at any instant,\n"
-        "provably complete.\n\n" + _EXAMPLES,
+        description=_ABOUT,
+        epilog=_READ_ON,
         formatter_class=HelpFormatter,
         usage="zexport COMMAND …",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, help="show the version; with -v all that a bug report needs")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="zexport")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True, prog="zexport")
+    parser.commands = commands
     arguments.add_parsers(commands)
     arguments.add_sandbox(commands, words)
     return parser
@@ -73,6 +63,21 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def _in_order(words: Sequence[str]) -> list[str]:
+    """Write `help run` as `run --help`, and `-q run` as `run -q`."""
+    before = len(words)
+    for at, word in enumerate(words):
+        if word not in ("-q", "--quiet", "-v", "--verbose"):
+            before = at
+            break
+    command = list(words[before : before + 1])
+    ordered = [*words[before + 1 :]]
+    if command == ["help"]:
+        command, ordered = ordered[:1], ["--help"]
+    # In front, for a value that begins with a dash may be the last word.
+    return [*command, *words[:before], *ordered] if command[:1] != ["--version"] else [*words]
+
+
 def _join_sort(words: Sequence[str]) -> list[str]:
     """Write `--sort -created_at` as `--sort=-created_at`: argparse takes a value with a dash for a flag."""
     joined = list(words)
@@ -85,7 +90,12 @@ def _join_sort(words: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    args = _parser(words).parse_args(_join_sort(words))
+    parser = _parser(words)
+    if words[:1] == ["help"] and words[1:] and words[1] not in parser.names:
+        from exporter.cli.help import show
+
+        return show(words[1], parser.names)
+    args = parser.parse_args(_join_sort(_in_order(words)))
     from exporter.cli.clean import ERROR_LIMIT, clean
     from exporter.cli.say import say
     from exporter.errors import ExportError, UsageError

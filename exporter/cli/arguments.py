@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from exporter.cli import values
-from exporter.cli.help import HelpFormatter
+from exporter.cli.help import HelpFormatter, Parser
 from exporter.model import MAX_PAGE_SIZE, OFFSET_LIMIT, Pagination, Role, Sideload
 
 _ACCOUNT = "acme, acme.zendesk.com, https://acme.zendesk.com, or a sandbox at http://127.0.0.1:PORT"
@@ -16,7 +16,7 @@ _SANDBOX = "serve the endpoint on loopback"
 _PROGRESS = ("auto", "bar", "json", "off")
 
 
-def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parsers(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
     _add_run(commands)
     status = _add(commands, "status", "DEST", "how far, how fast, what is left", "zexport status acme-users")
@@ -56,8 +56,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         commands,
         "probe",
         "ACCOUNT …",
-        "what this account's API does where no document says, and what that means for an export",
-        "zexport probe acme\n  zexport probe acme --report probe.json   without personal data: for a bug report",
+        "what this account's API does where no document says",
+        "zexport probe acme\n  zexport probe acme --report probe.json   no personal data: for a bug report",
     )
     probe.add_argument("account", metavar="ACCOUNT", help=_ACCOUNT)
     probe.add_argument("--report", metavar="FILE", help="write what was asked and answered, without personal data")
@@ -69,12 +69,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         commands,
         "demo",
         "",
-        "sandbox + run, killed half-way, run again, verified: the promises in 20 seconds",
+        "sandbox + run, killed half-way, run again, verified; 20 seconds",
         "zexport demo",
     )
 
 
-def add_sandbox(commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str]) -> None:
+def add_sandbox(commands: argparse._SubParsersAction[Parser], words: Sequence[str]) -> None:
     """Add the sandbox; its flags only where it is named, for they take a quarter of the time to start in."""
     if "sandbox" in words:
         from exporter.cli.sandbox import add_parser
@@ -84,7 +84,7 @@ def add_sandbox(commands: argparse._SubParsersAction[argparse.ArgumentParser], w
         commands.add_parser("sandbox", help=_SANDBOX)
 
 
-def _add_login(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_login(commands: argparse._SubParsersAction[Parser]) -> None:
     login = _add(
         commands,
         "login",
@@ -113,7 +113,7 @@ def _add_login(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_ca(logout)
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run = _add(
         commands,
         "run",
@@ -126,84 +126,78 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  zexport run acme --include organizations,groups --compress zstd",
     )
     run.add_argument("account", metavar="ACCOUNT", nargs="?", help=f"{_ACCOUNT} (default: $ZENDESK_SUBDOMAIN)")
-    run.add_argument(
+    _add_what(run.add_argument_group("what"))
+    where = run.add_argument_group("where, and in place of what")
+    where.add_argument(
         "-o",
         "--output",
         metavar="DEST",
         help="a folder (default: ./ACCOUNT-users/), one file (.ndjson or .jsonl, then .gz or .zst), or - for stdout",
     )
-    run.add_argument("--ledger", metavar="FILE", help="makes an export to stdout resumable")
-    _add_query(run)
-    run.add_argument(
-        "--sort", metavar="F", help="as in the API, name or -created_at: each role in that order, and slower"
+    where.add_argument("--compress", metavar="C", type=values.compression, help="none, gzip or zstd, for a folder")
+    where.add_argument("--ledger", metavar="FILE", help="makes an export to stdout resumable")
+    where.add_argument("--restart", action="store_true", help="replace what is there by a new export, once complete")
+    where.add_argument(
+        "--if-older-than",
+        metavar="T",
+        type=values.duration,
+        help="the same where it was finished longer ago, as 1d or 12h; else leave it: for a nightly job",
     )
-    run.add_argument("--external-id", metavar="ID", help="only the user with this external id")
-    run.add_argument(
-        "--include", metavar="A,B", type=values.sideloads, default=(), help=f"sideloads: {', '.join(Sideload)}"
+    where.add_argument("--yes", action="store_true", help="answers the question of --restart beforehand")
+    when = run.add_argument_group("when it stops")
+    _add_patience(when, "15m")
+    when.add_argument("--max-users", metavar="N", type=values.count, help="after so many users; resumable, exit 8")
+    when.add_argument(
+        "--max-duration", metavar="T", type=values.duration, help="after so long, as 90s or 1h30m; resumable, exit 8"
     )
-    run.add_argument("--page-size", metavar="N", type=int, default=MAX_PAGE_SIZE, help="users a request (default 100)")
-    run.add_argument(
+    when.add_argument("--strict", action="store_true", help="at text that is no Unicode (default: U+FFFD replaces it)")
+    speed = run.add_argument_group("speed")
+    _add_rate(speed)
+    speed.add_argument(
+        "--ranges", metavar="N", type=values.ranges, help="cursors a role: auto (as many as pay), off (one), at most N"
+    )
+    speed.add_argument("--page-size", metavar="N", type=int, default=MAX_PAGE_SIZE, help="users a page (default 100)")
+    speed.add_argument(
         "--pagination",
         choices=list(map(str, Pagination)),
         default="cursor",
         help=f"offset: the traditional form, at most {OFFSET_LIMIT:,} users of a role (default cursor)",
     )
-    _add_rate(run)
-    run.add_argument(
-        "--ranges",
-        metavar="N",
-        type=values.ranges,
-        help="cursors a role at once: auto (as many as pay), off (one), or at most N (default auto)",
+    seen = run.add_argument_group("what you see")
+    seen.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
+    seen.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
+    seen.add_argument("-v", "--verbose", action="store_true", help="with a traceback for every error")
+    _add_token(run.add_argument_group("credentials, and the way to the account"))
+
+
+def _add_what(what: argparse._ActionsContainer) -> None:
+    _add_query(what)
+    what.add_argument("--external-id", metavar="ID", help="only the user with this external id")
+    what.add_argument(
+        "--include", metavar="A,B", type=values.sideloads, default=(), help=f"sideloads: {', '.join(Sideload)}"
     )
-    _add_patience(run, "15m")
-    run.add_argument("--max-users", metavar="N", type=values.count, help="stop after so many users, resumable, exit 8")
-    run.add_argument(
-        "--max-duration",
-        metavar="T",
-        type=values.duration,
-        help="stop after so long, as 90s or 1h30m; resumable, exit 8",
-    )
-    run.add_argument("--compress", metavar="C", type=values.compression, help="none, gzip or zstd, for a folder")
-    run.add_argument(
+    what.add_argument("--sort", metavar="F", help="as in the API, name or -created_at: each role so, and slower")
+    what.add_argument(
         "--no-sweep",
         dest="sweep",
         action="store_false",
         help="don't look for users who changed meanwhile: for an account known to be quiet",
     )
-    run.add_argument(
+    what.add_argument(
         "--keep-older",
         action="store_true",
-        help="leave the older lines of users who changed meanwhile in the files (default: one line for each user)",
+        help="leave older lines of users who changed meanwhile in the files (default: one line for each user)",
     )
-    run.add_argument(
+    what.add_argument(
         "--no-overlap",
         dest="overlap",
         action="store_false",
-        help="don't have each page begin with the last user of the page before: 1 %% fewer requests, one proof less",
+        help="don't have each page begin with the last user of the one before: 1 %% fewer requests, one proof less",
     )
-    run.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at a user whose text is no valid Unicode (default: U+FFFD takes its place, the manifest says where)",
-    )
-    run.add_argument(
-        "--restart", action="store_true", help="replace what is there, once the account has answered; asks before"
-    )
-    run.add_argument(
-        "--if-older-than",
-        metavar="T",
-        type=values.duration,
-        help="replace an export that was finished longer ago, as 1d or 12h; else leave it: for a nightly job",
-    )
-    run.add_argument("--yes", action="store_true", help="answers the question of --restart beforehand")
-    run.add_argument("--progress", choices=_PROGRESS, default="auto", help="on stderr (default auto)")
-    run.add_argument("-q", "--quiet", action="store_true", help="only errors on stderr")
-    run.add_argument("-v", "--verbose", action="store_true", help="with a traceback for every error")
-    _add_token(run)
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, usage: str, what: str, examples: str
+    commands: argparse._SubParsersAction[Parser], name: str, usage: str, what: str, examples: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
@@ -221,14 +215,14 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object, to which names are only ever added")
 
 
-def _add_query(parser: argparse.ArgumentParser) -> None:
+def _add_query(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--role", metavar="R", action="extend", type=values.roles, help="end-user, agent or admin; repeat, or A,B"
     )
     parser.add_argument("--permission-set", metavar="ID", type=int, help="only users with this custom role")
 
 
-def _add_rate(parser: argparse.ArgumentParser) -> None:
+def _add_rate(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--rate", metavar="N", type=values.positive, help="requests a minute, whatever the account allows"
     )
@@ -237,12 +231,12 @@ def _add_rate(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_patience(parser: argparse.ArgumentParser, default: str) -> None:
+def _add_patience(parser: argparse._ActionsContainer, default: str) -> None:
     what = f"how long without success (default {default}; 10s until anything has answered)"
     parser.add_argument("--patience", metavar="T", type=values.duration, help=what)
 
 
-def _add_token(parser: argparse.ArgumentParser) -> None:
+def _add_token(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--token-file", metavar="FILE", help="read the token from a file, - for stdin; again if it ends"
     )
@@ -250,7 +244,7 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
     _add_ca(parser)
 
 
-def _add_ca(parser: argparse.ArgumentParser) -> None:
+def _add_ca(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--ca-file", metavar="FILE", help="trust these authorities (PEM) in place of the system's: for TLS proxies"
     )

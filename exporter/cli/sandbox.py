@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporter.cli.help import HelpFormatter
 from exporter.sandbox import serve
@@ -101,7 +101,7 @@ def read_client(text: str) -> OAuthClient:
     return OAuthClient(name, secret if colon else None)
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], short: str = "") -> None:
+def add_parser(subparsers: argparse._SubParsersAction[Any], short: str = "") -> None:
     """Add the command, with every setting as a flag.
 
     :param short: what the list of commands says of it.

@@ -289,5 +289,5 @@ def test_a_token_that_is_given_as_a_flag_is_refused_without_repeating_it(
         main(words)
     assert caught.value.code == 2
     said = capsys.readouterr().err
-    assert "unrecognized arguments: -" in said
+    assert "there is no -" in said
     assert TOKEN[:6] not in said
