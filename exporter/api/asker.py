@@ -150,7 +150,8 @@ class Asker:
             if left <= 0 or delay is None or failures == tries or not (verdict.hold or self._budget.spend()):
                 failed = CutError if cuts == failures >= retry.NOT_A_PAGE_TRIES else NetworkError
                 hint = None if self._answered else f"Is the name right? {self._connection.origin} {_SILENT}"
-                raise failed(f"gave up on {path}{whose} after {attempt} tries: {verdict.why}", hint=hint)
+                tried = "one try" if attempt == 1 else f"{attempt} tries"
+                raise failed(f"gave up on {path}{whose} after {tried}: {verdict.why}", hint=hint)
             self._retries += 1
             if verdict.hold:
                 self.hold(verdict)

@@ -155,14 +155,19 @@ def _distrusted(exc: aiohttp.ClientConnectorCertificateError) -> AuthError:
 def _what_failed(exc: Exception) -> str:
     match exc:
         case aiohttp.ClientProxyConnectionError():
-            return f"no connection to the proxy {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
+            return f"no connection to the proxy {exc.host}:{exc.port} ({_system(exc.os_error)})"
         case aiohttp.ClientConnectorDNSError():
             return f"{exc.host} is not to be found (DNS)"
         case aiohttp.ClientConnectorError():
-            return f"no connection to {exc.host}:{exc.port} ({exc.os_error.strerror or exc.os_error})"
+            return f"no connection to {exc.host}:{exc.port} ({_system(exc.os_error)})"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the connection was lost"
     return type(exc).__name__
+
+
+def _system(error: OSError) -> str:
+    """Return what the system says, without what Python has put around it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def most_connections() -> int:

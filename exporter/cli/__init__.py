@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from exporter.version import VERSION
@@ -65,17 +66,13 @@ class _Version(argparse.Action):
 
 def _in_order(words: Sequence[str]) -> list[str]:
     """Write `help run` as `run --help`, and `-q run` as `run -q`."""
-    before = len(words)
-    for at, word in enumerate(words):
-        if word not in ("-q", "--quiet", "-v", "--verbose"):
-            before = at
-            break
-    command = list(words[before : before + 1])
-    ordered = [*words[before + 1 :]]
-    if command == ["help"]:
-        command, ordered = ordered[:1], ["--help"]
-    # In front, for a value that begins with a dash may be the last word.
-    return [*command, *words[:before], *ordered] if command[:1] != ["--version"] else [*words]
+    front = list(takewhile(("-q", "--quiet", "-v", "--verbose").__contains__, words))
+    rest = list(words[len(front) :])
+    if rest[:1] == ["help"]:
+        rest = [*rest[1:2], "--help"]
+    if rest[:1] == ["--version"]:
+        return list(words)
+    return [*rest[:1], *front, *rest[1:]]  # not last: a flag whose value is missing would take it for that
 
 
 def _join_sort(words: Sequence[str]) -> list[str]:
@@ -90,14 +87,16 @@ def _join_sort(words: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
     words = sys.argv[1:] if argv is None else argv
+    from exporter.cli.say import be_plain_where_needed, say
+
+    be_plain_where_needed()
     parser = _parser(words)
-    if words[:1] == ["help"] and words[1:] and words[1] not in parser.names:
+    if words[:1] == ["help"] and words[1:] and not words[1].startswith("-") and words[1] not in parser.names:
         from exporter.cli.help import show
 
         return show(words[1], parser.names)
     args = parser.parse_args(_join_sort(_in_order(words)))
     from exporter.cli.clean import ERROR_LIMIT, clean
-    from exporter.cli.say import say
     from exporter.errors import ExportError, UsageError
 
     try:

@@ -84,3 +84,13 @@ def test_quiet_and_verbose_are_taken_before_the_command() -> None:
     assert "Traceback" in before.stderr
     assert "Traceback" in behind.stderr
     assert "Traceback" not in zexport("-q", *DEAD, "--patience", "0.1").stderr
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "environment"], ["run", "--help"], ["runn"]])
+def test_where_only_ascii_can_be_shown_that_is_what_is_shown(words: list[str]) -> None:
+    done = zexport(*words, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, fresh=True)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert said.isascii()
+    assert "..." in said
+    assert "?" not in said.replace("did you mean run?", "")
