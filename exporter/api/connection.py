@@ -160,6 +160,8 @@ def _what_failed(exc: Exception) -> str:
             return f"{exc.host} is not to be found (DNS)"
         case aiohttp.ClientConnectorError():
             return f"no connection to {exc.host}:{exc.port} ({_system(exc.os_error)})"
+        case aiohttp.ClientOSError() if exc.errno and not isinstance(exc, ConnectionResetError):
+            return f"the connection failed ({_system(exc)})"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the connection was lost"
     return type(exc).__name__
