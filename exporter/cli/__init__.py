@@ -70,8 +70,6 @@ def _in_order(words: Sequence[str]) -> list[str]:
     rest = list(words[len(front) :])
     if rest[:1] == ["help"]:
         rest = [*rest[1:2], "--help"]
-    if rest[:1] == ["--version"]:
-        return list(words)
     return [*rest[:1], *front, *rest[1:]]  # not last: a flag whose value is missing would take it for that
 
 

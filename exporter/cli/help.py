@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from exporter.cli.clean import ERROR_LIMIT, clean
+from exporter.cli.values import correction
 
 WIDEST = 80
 """Columns: what a terminal has at least, and a longer line is hard to read."""
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
             command = self.commands.choices[known.command] if self.commands else self
             if not flags:
                 command.error("there are more words than the command takes")
-            command.error(f"there is no {flags[0]}{_correction(flags[0], command._option_string_actions)}")
+            command.error(f"there is no {flags[0]}{correction(flags[0], command._option_string_actions)}")
         return known
 
     def error(self, message: str) -> NoReturn:
@@ -56,19 +57,9 @@ class Parser(argparse.ArgumentParser):
             return
         if action is not self.commands:
             known = ", ".join(map(str, action.choices))
-            raise argparse.ArgumentError(action, f"knows {known}, not {value!r}{_correction(value, action.choices)}")
-        correction = _correction(value, action.choices) or f": did you mean {self.prog} run {value}?"
-        raise argparse.ArgumentError(None, f"there is no command {value!r}{correction}")
-
-
-def _correction(meant: str, known: Iterable[str]) -> str:
-    """Say what somebody may have meant; nothing if nothing comes near."""
-    from difflib import get_close_matches  # for a mistake alone: the help is there sooner without it
-
-    names = list(known)
-    begun = [name for name in names if name.startswith(meant)]
-    near = begun if len(begun) == 1 else get_close_matches(meant, names, 1)
-    return f": did you mean {near[0]}?" if near else ""
+            raise argparse.ArgumentError(action, f"knows {known}, not {value!r}{correction(value, action.choices)}")
+        meant = correction(value, action.choices) or f": did you mean {self.prog} run {value}?"
+        raise argparse.ArgumentError(None, f"there is no command {value!r}{meant}")
 
 
 def show(name: str, commands: Iterable[str]) -> int:
@@ -76,7 +67,7 @@ def show(name: str, commands: Iterable[str]) -> int:
     from exporter.cli.topics import TOPICS
 
     if name not in TOPICS:
-        what = f"there is no command or topic {clean(name)!r}{_correction(name, [*commands, *TOPICS])}"
+        what = f"there is no command or topic {clean(name)!r}{correction(name, [*commands, *TOPICS])}"
         sys.stderr.write(f"zexport help: {what}\nTopics: {', '.join(TOPICS)}.\n")
         return 2
     sys.stdout.write(TOPICS[name])

@@ -80,7 +80,7 @@ class PlainView(_LineView):
             case Held():
                 if self._seconds >= self._hold_due:  # each range that meets a 429 tells of it
                     self._hold_due = self._seconds + LINE_EVERY
-                    self._write(f"waiting {duration(event.seconds)}: {clean(event.why)}")
+                    self._write(waiting_text(event.seconds, event.why))
             case Retrying():
                 self._retried += 1
                 if event.attempt >= NOTABLE_TRY and (self._worst is None or event.attempt >= self._worst.attempt):
@@ -112,7 +112,7 @@ class TroubleView(_LineView):
         """Take in an event."""
         match event:
             case Held():
-                text = f"waiting {duration(event.seconds)}: {clean(event.why)}"
+                text = waiting_text(event.seconds, event.why)
             case Retrying() if event.attempt >= NOTABLE_TRY or event.delay >= LINE_EVERY:
                 text = retry_text(event)
             case _:
@@ -215,7 +215,12 @@ def eta_text(progress: Progress) -> str:
 
 def hold_text(progress: Progress) -> str:
     """Say how long the account still waits, and why; nothing if it doesn't."""
-    return f"waiting {duration(progress.waiting)}: {clean(progress.why)}" if progress.waiting > 0 else ""
+    return waiting_text(progress.waiting, progress.why) if progress.waiting > 0 else ""
+
+
+def waiting_text(seconds: float, why: str) -> str:
+    """Say how long is waited, and what for."""
+    return f"waiting {duration(seconds)}: {clean(why)}"
 
 
 def retry_text(retrying: Retrying) -> str:

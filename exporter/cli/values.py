@@ -111,11 +111,19 @@ def _one_of(name: str, known: Iterable[str], meant: str) -> str:
     names = list(map(str, known))
     if meant in names:
         return meant
+    raise argparse.ArgumentTypeError(f"knows {', '.join(names)}, not {name!r}{correction(meant, names)}")
+
+
+def correction(meant: str, known: Iterable[str]) -> str:
+    """Say what somebody may have meant, to be put behind what is wrong; nothing if nothing comes near.
+
+    >>> correction("agnet", ["end-user", "agent"])
+    ': did you mean agent?'
+    """
     from difflib import get_close_matches  # for a mistake alone: the help is there sooner without it
 
-    near = get_close_matches(meant, names, 1)
-    suggestion = f": did you mean {near[0]}?" if near else ""
-    raise argparse.ArgumentTypeError(f"knows {', '.join(names)}, not {name!r}{suggestion}")
+    near = get_close_matches(meant, list(known), 1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def _number(text: str) -> float:
